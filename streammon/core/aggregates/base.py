@@ -1,0 +1,105 @@
+"""What an aggregate is, and the algebra that all of them share.
+
+The state of an aggregate is a dict of arrays with one row per slot (a slot holds one pane). Which arrays, of which type and
+shape, and how two rows merge, is *declared*: so zero, merge, snapshot and restore come free, and an aggregate only writes
+`add` (a compiled loop over events) and `result`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from streammon.core.baseline import Layout
+from streammon.core.events import EventBatch
+from streammon.core.measures import Column, Distribution
+
+State = Mapping[str, NDArray[np.generic]]
+"""Arrays by field name, each [slots, *shape]."""
+
+
+class Field(NamedTuple):
+    """One array of an aggregate's state: dtype and shape of a row, how rows merge, what an empty row holds."""
+
+    name: str
+    dtype: DTypeLike
+    shape: tuple[int, ...] = ()
+    merge: Literal["sum", "min", "max"] = "sum"
+
+    @property
+    def zero(self) -> float:
+        return {"sum": 0, "min": np.inf, "max": -np.inf}[self.merge]
+
+
+class References(NamedTuple):
+    """Baselines of one layout as stacked tables; row 0 stands for "no baseline". R rows, F features, C classes, E edges."""
+
+    edges: NDArray[np.float64]  # [R, F, E] fine bins (core/baseline.py); unused where bins is 0
+    bins: NDArray[np.int32]  # [R, F]; 0 without a baseline
+    counts: NDArray[np.int64]  # [R, F, E + 1]
+    groups: NDArray[np.int32]  # [R, F, E + 1]
+    anchors: NDArray[np.float64]  # [R, F + 1] means to which power sums are anchored, the score's last; 0 without a baseline
+    class_counts: NDArray[np.int64]  # [R, C + 1]
+    score_counts: NDArray[np.int64]  # [R, SCORE_BINS]
+    score_groups: NDArray[np.int32]  # [R, SCORE_BINS]
+    class_bytes: NDArray[np.uint8]  # names of the layout's classes, one behind the other
+    class_start: NDArray[np.int64]  # [C] into class_bytes
+    class_length: NDArray[np.int32]  # [C]
+
+
+class Closed(NamedTuple):
+    """What `result` sees: W windows of one layout."""
+
+    state: State  # arrays [W, *shape]
+    reference: NDArray[np.int32]  # [W] row of `references`
+    references: References
+    n: NDArray[np.int64]  # [W] events
+    seconds: NDArray[np.float64]  # [W] window sizes
+    layout: Layout
+
+
+class Aggregate(Protocol):
+    """Mergeable statistics of a pane. Deterministic under any batching: integer counts, or float64 sums in event order."""
+
+    name: str
+    anchored: bool  # state depends on the baseline, so panes of different baselines cannot be merged
+
+    def fields(self, layout: Layout) -> Sequence[Field]:
+        """The state's arrays; empty where the layout leaves nothing to aggregate."""
+
+    def add(
+        self, state: State, batch: EventBatch, rows: NDArray[np.int64], slots: NDArray[np.int32],
+        reference: NDArray[np.int32], references: References,
+    ) -> None:
+        """Add event rows[j] to slot slots[j], for j in order, in place. `reference` [slots] is the baseline row of each slot."""
+
+    def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
+        """Statistics of windows, and the distributions that the drift suite compares (those with a baseline row > 0)."""
+
+
+def zero(fields: Sequence[Field], slots: int) -> dict[str, NDArray[np.generic]]:
+    """State of empty slots."""
+    return {f.name: np.full((slots, *f.shape), f.zero, dtype=f.dtype) for f in fields}
+
+
+def merge(fields: Sequence[Field], panes: State, window: NDArray[np.intp], windows: int) -> dict[str, NDArray[np.generic]]:
+    """Rows of `panes` folded, in their order, into the window that `window` names for each. Leaves its inputs alone."""
+    out = zero(fields, windows)
+    for f in fields:
+        fold = {"sum": np.add, "min": np.minimum, "max": np.maximum}[f.merge]
+        fold.at(out[f.name], window, panes[f.name])
+    return out
+
+
+def column(name: str, value: NDArray[np.generic], n: NDArray[np.int64]) -> Column:
+    """A statistic that is not per feature, from arrays [W]."""
+    return Column(name, value.astype(np.float64)[:, None], n[:, None])
+
+
+def ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.float64]:
+    """part / whole, NaN where whole is not positive."""
+    known = whole > 0
+    return np.where(known, part / np.where(known, whole, 1), np.nan)

@@ -1,0 +1,354 @@
+"""The engine of one partition: events in, closed windows out. Deterministic: a function of (log, journal) alone.
+
+    event of series A  ──► pane ──► pane ──► pane │ sealed by A's clock ──► window closes at this event's position
+    event of series B  ──►  its own panes         │ a silent A is moved by the partition's progress, after idle_grace
+
+`feed` places events with one compiled pass (timeline.route), adds them to their panes' aggregates, and closes windows at the
+exact event that makes them due, so any split of the log into batches gives the same windows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.core.aggregates.base import Closed
+from streammon.core.baseline import Baseline, Layout
+from streammon.core.compiled import hash_bytes
+from streammon.core.errors import Code, UsageError
+from streammon.core.events import DATA_HASH, GIT_COMMIT, EventBatch
+from streammon.core.journal import JournalEntry, Kind
+from streammon.core.outputs import BaselineState, Series, WindowSpec
+from streammon.core.panes import BARE, Panes, merged
+from streammon.core.plan import Plan, Policy
+from streammon.core.series import SeriesBook, series_of
+from streammon.core.state import ActiveBaseline
+from streammon.core.timeline import DUE, LATE, NEW_PANE, NEW_SERIES, NEVER, WINDOW_DUE, P, Scale, route
+from streammon.core.windows import next_end, starts
+
+
+class Header(NamedTuple):
+    """What is known of a closed window besides its aggregates."""
+
+    partition: int
+    closing_position: int
+    series: Series
+    spec: WindowSpec
+    start: int
+    n: int
+    n_late: int
+    baseline_id: str | None
+    baseline_state: BaselineState
+    data_hash: str | None
+    git_commit: str | None
+    mixed: bool
+    policy: Policy
+
+    @property
+    def order(self) -> tuple[int, int, int, WindowSpec, Series]:
+        """Within a commit: by partition, closing position, window end, window spec, series."""
+        return self.partition, self.closing_position, self.start + self.spec.size, self.spec, self.series
+
+
+class ClosedGroup(NamedTuple):
+    """Windows that closed together and hold the same aggregates, one row each."""
+
+    headers: list[Header]
+    aggregates: dict[str, Closed]  # by aggregate name
+
+
+class Fed(NamedTuple):
+    """What a batch did."""
+
+    closed: list[ClosedGroup]
+    verdict: NDArray[np.uint8]  # [n] errors.Code of each row, or timeline.LATE
+
+
+class Engine:
+    """Counts and closes. `baselines` are those that entries may activate, by id."""
+
+    def __init__(self, plan: Plan, partition: int, baselines: Mapping[str, Baseline]) -> None:
+        self.plan = plan
+        self.partition = partition
+        self.policy = Policy()
+        self.position = 0  # next offset
+        self.active: list[ActiveBaseline] = []
+        self._baselines = baselines
+        self._scale = Scale(
+            plan.pane_width, plan.pane_origin, plan.allowed_lateness, plan.idle_grace, plan.max_future_skew
+        )
+        # An accepted event lies between its series' sealing mark and its clock, so this many panes are open at most.
+        open_panes = plan.allowed_lateness // plan.pane_width + 2
+        self.specs = tuple(sorted(plan.windows))
+        self.series = SeriesBook(open_panes, len(self.specs))
+        self.panes = Panes()
+        self.progress = np.array([-NEVER // 2, NEVER], np.int64)
+        self._mismatched: set[int] = set()
+
+    def feed(self, batch: EventBatch) -> Fed:
+        """Take the next events of the partition, in offset order."""
+        verdict = batch.code.copy()
+        store = np.zeros(len(batch), np.int32)
+        slot = np.full(len(batch), -1, np.int32)
+        closed: list[ClosedGroup] = []
+        added = row = 0
+        while row < len(batch):
+            row, reason = route(
+                row,
+                batch.timestamp,
+                batch.ints,
+                batch.buffer,
+                batch.string_start,
+                batch.string_length,
+                batch.list_length,
+                self.series.table,
+                self.series.clocks,
+                self.progress,
+                self.panes.table,
+                self._scale,
+                verdict,
+                store,
+                slot,
+            )
+            if reason == NEW_SERIES:
+                self.new_series(series_of(batch, row))
+            elif reason == NEW_PANE:
+                self._new_pane(batch, row)
+            else:
+                self._add(batch, added, row, store, slot)
+                added = row
+                if reason == WINDOW_DUE:
+                    closed += self._close(int(batch.offset[row - 1]) + 1)
+        if len(batch):
+            self.position = int(batch.offset[-1]) + 1
+        return Fed(closed, verdict)
+
+    def decide(self, entry: JournalEntry) -> None:
+        """Take a decision of the journal, which takes effect before the record at its position."""
+        value = json.loads(entry.value)
+        if entry.kind is Kind.POLICY:
+            self.policy = Policy.parse(json.dumps(value["rules"]))
+        elif entry.kind is Kind.BASELINE:
+            self.activate(ActiveBaseline(**value))
+        else:
+            raise UsageError(
+                f"journal of partition {self.partition}, sequence {entry.sequence}: entries of kind {entry.kind} were written "
+                "by a newer streammon: use that version"
+            )
+
+    def activate(self, active: ActiveBaseline) -> None:
+        """A baseline is in force for panes that start at or after `effective_from`."""
+        baseline = self._baselines.get(active.baseline_id)
+        if baseline is None or baseline.content_hash != active.content_hash:
+            raise UsageError(
+                f"baseline {active.baseline_id} is active for partition {self.partition} of {self.plan.topic}, but the baselines "
+                f"in the settings {'do not hold it' if baseline is None else 'hold one of that name with another content'}: "
+                "name the directory that it was activated from"
+            )
+        self.active.append(active)
+        for number, series in enumerate(self.series.names):
+            if (series.model_id, series.model_version) == (active.model_id, active.model_version):
+                self._take_layout(number, baseline.layout)
+
+    def time_of(self, model_id: str, model_version: str) -> int | None:
+        """Greatest accepted ts of a model version's series, None before its first event."""
+        own = [
+            int(self.series.clocks.own[number])
+            for number, series in enumerate(self.series.names)
+            if (series.model_id, series.model_version) == (model_id, model_version)
+        ]
+        return max(own) if own and max(own) > -NEVER else None
+
+    def _take_layout(self, number: int, layout: Layout) -> None:
+        """Names and dimensions of a series are set once; a baseline with others is a mismatch."""
+        known = self.series.layouts[number]
+        if known == Layout():
+            self.series.expect(number, layout)
+        elif known != layout:
+            self._mismatched.add(number)
+
+    def new_series(self, series: Series) -> None:
+        """A series that is not known yet."""
+        baselines = [
+            self._baselines[active.baseline_id]
+            for active in self.active
+            if (active.model_id, active.model_version) == (series.model_id, series.model_version)
+        ]
+        number = self.series.add(series, baselines[0].layout if baselines else self.plan.layout(series))
+        for baseline in baselines:
+            self._take_layout(number, baseline.layout)
+
+    def _new_pane(self, batch: EventBatch, row: int) -> None:
+        series = series_of(batch, row)
+        number = self.series.numbers[series]
+        pane_number = (int(batch.ints[row, 0]) - self.plan.pane_origin) // self.plan.pane_width
+        stamps = tuple(batch.text(row, column) for column in (DATA_HASH, GIT_COMMIT))
+        pane = self.open_pane(number, pane_number, self._baseline_at(number, self.pane_start(pane_number)), stamps)
+        for k, column in enumerate((DATA_HASH, GIT_COMMIT)):
+            length = max(0, int(batch.string_length[row, column]))
+            start = int(batch.string_start[row, column])
+            self.panes.table.stamp[pane, k] = hash_bytes(batch.buffer, start, length, np.uint64(0))
+
+    def open_pane(
+        self, number: int, pane_number: int, baseline: Baseline | None, stamps: tuple[str | None, ...]
+    ) -> int:
+        """A new live pane of a series; returns its id."""
+        pane = self.panes.open(pane_number, number, self.series.layouts[number], baseline, stamps)
+        ring = self.series.clocks.ring
+        ring[number, pane_number % ring.shape[1]] = pane
+        self.series.live[number][pane_number] = pane
+        self.series.clocks.due[number] = min(int(self.series.clocks.due[number]), self._due(number, pane_number))
+        return pane
+
+    def _baseline_at(self, number: int, pane_start: int) -> Baseline | None:
+        """The baseline in force for a pane: the last activated that is effective by its start."""
+        series = self.series.names[number]
+        for active in reversed(self.active):
+            if (active.model_id, active.model_version) != (series.model_id, series.model_version):
+                continue
+            if active.effective_from is None or active.effective_from <= pane_start:
+                baseline = self._baselines[active.baseline_id]
+                return baseline if baseline.layout == self.series.layouts[number] else None
+        return None
+
+    def _add(
+        self, batch: EventBatch, low: int, high: int, store: NDArray[np.int32], slot: NDArray[np.int32]
+    ) -> None:
+        for kind, target in enumerate(self.panes.stores):
+            rows = low + np.flatnonzero((slot[low:high] >= 0) & (store[low:high] == kind))
+            if len(rows):
+                target.add(batch, rows, slot[rows])
+
+    def pane_start(self, pane_number: int) -> int:
+        return self.plan.pane_origin + pane_number * self.plan.pane_width
+
+    def _due(self, number: int, pane_number: int) -> int:
+        """Clock at which the next window that contains the pane closes, NEVER when all have."""
+        start = self.pane_start(pane_number)
+        mark = int(self.series.mark[number])
+        ends = [next_end(spec, start, start + self.plan.pane_width, mark) for spec in self.specs]
+        return min((end + self.plan.allowed_lateness for end in ends if end is not None), default=NEVER)
+
+    def clocks_now(self) -> NDArray[np.int64]:
+        """Clock of every series at the current position."""
+        c, n = self.series.clocks, len(self.series)
+        silent = np.maximum(0, self.progress[P] - c.p0[:n] - self._scale.grace)
+        return np.maximum(np.maximum(c.clock[:n], c.own[:n]), c.own[:n] + silent)
+
+    def _close(self, position: int) -> list[ClosedGroup]:
+        """Close every window that is due at this position."""
+        now, c = self.clocks_now(), self.series.clocks
+        windows: list[tuple[Header, list[int]]] = []
+        for number in np.flatnonzero(now >= c.due[: len(now)]):
+            c.clock[number] = now[number]
+            windows += self._close_series(int(number), int(now[number]) - self.plan.allowed_lateness, position)
+        windows.sort(key=lambda window: window[0].order)
+        groups = self._group(windows)
+        for number in {self.series.numbers[header.series] for header, _ in windows}:
+            self._expire(number)
+        self.reschedule()
+        return groups
+
+    def reschedule(self) -> None:
+        """Recompute the least P at which a silent series has a window due."""
+        c, n = self.series.clocks, len(self.series)
+        live = c.due[:n] < NEVER
+        at = c.due[:n][live] - c.own[:n][live] + c.p0[:n][live] + self._scale.grace
+        self.progress[DUE] = at.min() if len(at) else NEVER
+
+    def _close_series(self, number: int, mark: int, position: int) -> list[tuple[Header, list[int]]]:
+        after, width = int(self.series.mark[number]), self.plan.pane_width
+        live = self.series.live[number]
+        windows = []
+        for k, spec in enumerate(self.specs):
+            panes: dict[int, list[int]] = {}  # of each window, in order of pane number
+            for pane_number in sorted(live):
+                pane_start = self.pane_start(pane_number)
+                for start in starts(spec, pane_start, pane_start + width, after, mark):
+                    panes.setdefault(start, []).append(live[pane_number])
+            for start in sorted(panes):
+                late = int(self.series.clocks.late[number])
+                n_late = late - int(self.series.late_reported[number, k])
+                self.series.late_reported[number, k] = late
+                windows.append((self._header(number, spec, start, panes[start], n_late, position), panes[start]))
+        self.series.mark[number] = mark
+        return windows
+
+    def _header(
+        self, number: int, spec: WindowSpec, start: int, panes: list[int], n_late: int, position: int
+    ) -> Header:
+        baselines = {self.panes.baseline(pane) for pane in panes}
+        baseline = next(iter(baselines)) if len(baselines) == 1 else None
+        if len(baselines) > 1:
+            state = BaselineState.SPANS_TWO
+        elif baseline is not None:
+            state = BaselineState.OK
+        else:
+            state = BaselineState.MISMATCH if number in self._mismatched else BaselineState.NO_BASELINE
+        (data_hash, several_data), (git_commit, several_commits) = (self.panes.stamp(panes, k) for k in range(2))
+        return Header(
+            self.partition,
+            position,
+            self.series.names[number],
+            spec,
+            start,
+            int(self.panes.table.n[panes].sum()),
+            n_late,
+            baseline,
+            state,
+            data_hash,
+            git_commit,
+            several_data or several_commits,
+            self.policy,
+        )
+
+    def _group(self, windows: list[tuple[Header, list[int]]]) -> list[ClosedGroup]:
+        """Windows that hold the same aggregates, merged together."""
+        kinds: dict[tuple[int, bool, bool], list[int]] = {}
+        table = self.panes.table
+        for w, (_, panes) in enumerate(windows):
+            stores = {int(store) for store in table.store[panes]}
+            rows = {int(row) for row in table.baseline[panes]}
+            same = len(stores) == 1 and len(rows) == 1
+            kind = (stores.pop() if len(stores) == 1 else -1, same, same and rows != {0})
+            kinds.setdefault(kind, []).append(w)
+        groups = []
+        for (kind, anchored, compared), members in kinds.items():
+            headers = [windows[w][0] for w in members]
+            panes = [windows[w][1] for w in members]
+            store = self.panes.stores[kind] if kind >= 0 else None
+            layout = store.layout if store else BARE
+            reference = np.array([table.baseline[p[0]] if compared else 0 for p in panes], np.int32)
+            n = np.array([header.n for header in headers])
+            seconds = np.array([header.spec.size / 1e6 for header in headers])
+            references = store.references if store else self.panes.bare
+            state = merged(self.panes.stores, table, panes, anchored, layout)
+            aggregates = {
+                name: Closed(fields, reference, references, n, seconds, layout) for name, fields in state.items()
+            }
+            groups.append(ClosedGroup(headers, aggregates))
+        return groups
+
+    def _expire(self, number: int) -> None:
+        """Drop the panes all of whose windows have closed, and find when the next window is due."""
+        live, ring = self.series.live[number], self.series.clocks.ring
+        due = NEVER
+        for pane_number in list(live):
+            at = self._due(number, pane_number)
+            if at < NEVER:
+                due = min(due, at)
+                continue
+            pane = live.pop(pane_number)
+            if ring[number, pane_number % ring.shape[1]] == pane:
+                ring[number, pane_number % ring.shape[1]] = -1
+            self.panes.release(pane)
+        self.series.clocks.due[number] = due
+
+
+def rejected(verdict: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Rows that become dead letters."""
+    return np.flatnonzero((verdict != Code.OK) & (verdict != LATE) & (verdict != Code.TOMBSTONE))

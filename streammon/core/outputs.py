@@ -1,0 +1,148 @@
+"""What streammon publishes: metric events and alert events, and the identities that make a duplicate visible.
+
+An identity depends on what was observed (topic, partition, series, window), never on settings, time or worker, so two
+workers that compute the same window name it alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import NamedTuple
+
+
+class Series(NamedTuple):
+    """What is aggregated separately and never mixed. A `*` stands for all (roll-ups)."""
+
+    model_id: str
+    model_version: str
+    lane: str
+
+
+class WindowSpec(NamedTuple):
+    """Windows [start, start + size), one every `slide`, aligned to the epoch + offset. Microseconds."""
+
+    size: int
+    slide: int
+    offset: int = 0
+
+    @property
+    def text(self) -> str:
+        return f"{self.size}/{self.slide}/{self.offset}"
+
+
+class BaselineState(StrEnum):
+    """Whether a window could be compared with its baseline."""
+
+    OK = "ok"
+    NO_BASELINE = "no_baseline"
+    MISMATCH = "baseline_mismatch"
+    SPANS_TWO = "spans_two"
+    NO_PHASE = "no_phase"
+
+
+class Measurement(NamedTuple):
+    """One number about a window. `value` is None where it is undefined; `flag` then says why."""
+
+    name: str  # family.statistic
+    value: float | None
+    feature: str | None = None
+    effect: float | None = None
+    p: float | None = None
+    n: int | None = None
+    n_eff: float | None = None
+    reference_n: int | None = None
+    threshold: float | None = None
+    mde: float | None = None
+    method: str | None = None
+    flag: str | None = None  # empty | nan | inf | -inf | low_n
+
+
+@dataclass(frozen=True, slots=True)
+class MetricEvent:
+    """All measurements of one (series, window, revision)."""
+
+    event_id: str
+    topic: str
+    partition: int
+    series: Series
+    spec: WindowSpec
+    start: int  # microseconds
+    revision: int
+    n: int
+    n_late: int  # late events of the series since its previous window of this spec closed
+    closing_position: int  # position (next offset) at which the window closed
+    plan_hash: str
+    policy_hash: str
+    baseline_id: str | None
+    baseline_state: BaselineState
+    data_hash: str | None
+    git_commit: str | None
+    mixed: bool  # the window holds several data_hash or git_commit; the one that differs is None
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def end(self) -> int:
+        return self.start + self.spec.size
+
+
+class AlertState(StrEnum):
+    FIRING = "FIRING"
+    ONGOING = "ONGOING"
+    RESOLVED = "RESOLVED"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """One step in the life of an alert; events of one alert share `alert_id` and are numbered from 0."""
+
+    alert_id: str
+    number: int
+    state: AlertState
+    rule_id: str
+    severity: str
+    measurement: Measurement
+    consecutive: int  # violating windows in a row, this one included; 0 when resolved
+    opened_at: int  # microseconds, event time: end of the window that opened the alert
+    topic: str
+    partition: int
+    series: Series
+    spec: WindowSpec
+    start: int  # of the window of this event
+    closing_position: int
+    plan_hash: str
+    policy_hash: str
+    baseline_id: str | None
+    data_hash: str | None
+    git_commit: str | None
+    evidence: tuple[Measurement, ...]  # same measurement of other features, strongest first
+    action: str
+    summary: str
+
+    @property
+    def end(self) -> int:
+        return self.start + self.spec.size
+
+
+def identity(*fields: str | int) -> str:
+    """BLAKE2b, 16 bytes in hex, over the fields, each as UTF-8 (integers in decimal) behind its length (4 bytes, big-endian).
+
+    >>> identity("metric", 3) == identity("metric", "3")
+    True
+    """
+    digest = blake2b(digest_size=16)
+    for field in fields:
+        data = str(field).encode()
+        digest.update(len(data).to_bytes(4, "big") + data)
+    return digest.hexdigest()
+
+
+def metric_event_id(topic: str, partition: int, series: Series, spec: WindowSpec, start: int, revision: int) -> str:
+    return identity("metric", topic, partition, *series, spec.text, start, revision)
+
+
+def alert_id(
+    topic: str, partition: int, series: Series, rule_id: str, feature: str | None, spec: WindowSpec, opening_start: int
+) -> str:
+    return identity("alert", topic, partition, *series, rule_id, feature or "", spec.text, opening_start)

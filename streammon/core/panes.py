@@ -1,0 +1,213 @@
+"""Panes: where the state of open and sealed panes lives.
+
+One store per layout (names of features and classes, embedding dimension): models that share a layout share arrays. A pane
+is a row (slot) of its store; rows are reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.core.aggregates import AGGREGATES
+from streammon.core.aggregates.base import References, State, merge, zero
+from streammon.core.baseline import FINE_BINS, SCORE_BINS, Baseline, Layout
+from streammon.core.events import EventBatch
+from streammon.core.timeline import PaneTable
+
+BARE = Layout()
+"""The layout of what needs no names; aggregates whose state is the same under it merge across layouts."""
+
+
+class Store:
+    """State of the panes of one layout, and the baselines of that layout as tables."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.baselines: list[Baseline | None] = [None]  # by row of `references`; row 0 is "no baseline"
+        self.references = stack(layout, self.baselines)
+        self.fields = {aggregate.name: aggregate.fields(layout) for aggregate in AGGREGATES}
+        self.state = {name: zero(fields, 0) for name, fields in self.fields.items()}
+        self.reference = np.zeros(0, np.int32)  # [slots] row of `references`
+        self._free: list[int] = []
+
+    def row(self, baseline: Baseline) -> int:
+        """The row of a baseline in `references`, added at need."""
+        for row, known in enumerate(self.baselines):
+            if known is not None and known.content_hash == baseline.content_hash:
+                return row
+        self.baselines.append(baseline)
+        self.references = stack(self.layout, self.baselines)
+        return len(self.baselines) - 1
+
+    def take(self, reference: int) -> int:
+        """An empty slot."""
+        if not self._free:
+            self._grow()
+        slot = self._free.pop()
+        self.reference[slot] = reference
+        return slot
+
+    def release(self, slot: int) -> None:
+        """Empty a slot for reuse."""
+        for name, fields in self.fields.items():
+            for f in fields:
+                self.state[name][f.name][slot] = f.zero
+        self._free.append(slot)
+
+    def add(self, batch: EventBatch, rows: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
+        """Add event rows to slots, in order."""
+        for aggregate in AGGREGATES:
+            if self.fields[aggregate.name]:
+                aggregate.add(self.state[aggregate.name], batch, rows, slots, self.reference, self.references)
+
+    def _grow(self) -> None:
+        old = len(self.reference)
+        more = max(old, 16)
+        for name, fields in self.fields.items():
+            fresh = zero(fields, more)
+            self.state[name] = {f.name: np.concatenate((self.state[name][f.name], fresh[f.name])) for f in fields}
+        self.reference = np.concatenate((self.reference, np.zeros(more, np.int32)))
+        self._free = list(range(old + more - 1, old - 1, -1))
+
+
+class Panes:
+    """Live panes by id, and the stores that hold their aggregates."""
+
+    def __init__(self) -> None:
+        self.stores: list[Store] = []
+        self.bare = stack(BARE, [None])
+        self.table = _empty_table(0)
+        self._stamps: list[tuple[str | None, ...]] = []  # by id: data_hash and git_commit of the first event
+        self._free: list[int] = []
+
+    def open(
+        self, number: int, series: int, layout: Layout, baseline: Baseline | None, stamps: tuple[str | None, ...]
+    ) -> int:
+        """A new empty pane; returns its id."""
+        if not self._free:
+            old = len(self.table.n)
+            more = max(old, 16)
+            self.table = PaneTable(*(np.concatenate(pair) for pair in zip(self.table, _empty_table(more), strict=True)))
+            self._stamps += [()] * more
+            self._free = list(range(old + more - 1, old - 1, -1))
+        pane = self._free.pop()
+        kind = self._store(layout)
+        row = 0 if baseline is None else self.stores[kind].row(baseline)
+        table = self.table
+        table.number[pane], table.series[pane], table.n[pane] = number, series, 0
+        table.store[pane], table.baseline[pane] = kind, row
+        table.slot[pane] = self.stores[kind].take(row)
+        table.mixed[pane] = False
+        table.stamp[pane] = 0
+        self._stamps[pane] = stamps
+        return pane
+
+    def release(self, pane: int) -> None:
+        """Forget a pane."""
+        self.stores[self.table.store[pane]].release(int(self.table.slot[pane]))
+        self.table.n[pane] = 0
+        self._free.append(pane)
+
+    def baseline(self, pane: int) -> str | None:
+        """Id of the baseline that the pane's aggregates are built on."""
+        baseline = self.stores[self.table.store[pane]].baselines[self.table.baseline[pane]]
+        return None if baseline is None else baseline.baseline_id
+
+    def stamp(self, panes: Sequence[int], k: int) -> tuple[str | None, bool]:
+        """The data_hash (k = 0) or git_commit (k = 1) of all events of the panes, or (None, True) where there are several."""
+        values = {self._stamps[pane][k] for pane in panes}
+        if len(values) > 1 or self.table.mixed[panes, k].any():
+            return None, True
+        return values.pop(), False
+
+    def state(self, pane: int) -> dict[str, NDArray[Any]]:
+        """Views of a pane's arrays, by "aggregate.field"."""
+        store, slot = self.stores[self.table.store[pane]], self.table.slot[pane]
+        return {
+            f"{name}.{field}": array[slot, ...] for name, fields in store.state.items() for field, array in fields.items()
+        }
+
+    def _store(self, layout: Layout) -> int:
+        for kind, store in enumerate(self.stores):
+            if store.layout == layout:
+                return kind
+        self.stores.append(Store(layout))
+        return len(self.stores) - 1
+
+
+def _empty_table(n: int) -> PaneTable:
+    return PaneTable(
+        number=np.zeros(n, np.int64),
+        series=np.zeros(n, np.int32),
+        store=np.zeros(n, np.int32),
+        slot=np.zeros(n, np.int32),
+        baseline=np.zeros(n, np.int32),
+        n=np.zeros(n, np.int64),
+        stamp=np.zeros((n, 2), np.uint64),
+        mixed=np.zeros((n, 2), np.bool_),
+    )
+
+
+def merged(
+    stores: Sequence[Store], table: PaneTable, windows: Sequence[Sequence[int]], anchored: bool, layout: Layout
+) -> dict[str, State]:
+    """State of windows, each given as its panes' ids in order of pane number, by aggregate, arrays [W, ...].
+
+    Panes of one layout: all aggregates; of several (`layout` is BARE): those that need no names. Panes of one baseline:
+    all; of several (`anchored` False): those that do not depend on it.
+    """
+    panes = np.array([pane for window in windows for pane in window])
+    window = np.repeat(np.arange(len(windows)), [len(w) for w in windows])
+    kinds = np.unique(table.store[panes])
+    out: dict[str, State] = {}
+    for aggregate in AGGREGATES:
+        fields = aggregate.fields(layout)
+        everywhere = all(tuple(fields) == tuple(stores[kind].fields[aggregate.name]) for kind in kinds)
+        if not fields or not everywhere or (aggregate.anchored and not anchored):
+            continue
+        gathered = {
+            f.name: np.empty((len(panes), *f.shape), f.dtype) for f in fields
+        }
+        for kind in kinds:
+            of_kind = table.store[panes] == kind
+            slots = table.slot[panes[of_kind]]
+            for f in fields:
+                gathered[f.name][of_kind] = stores[kind].state[aggregate.name][f.name][slots]
+        out[aggregate.name] = gathered if len(panes) == len(windows) else merge(fields, gathered, window, len(windows))
+    return out
+
+
+def stack(layout: Layout, baselines: Sequence[Baseline | None]) -> References:
+    """Baselines of one layout as tables; None is "no baseline"."""
+    rows, width, classes = len(baselines), len(layout.features), len(layout.classes)
+    names = [name.encode() for name in layout.classes]
+    length = np.array([len(name) for name in names], np.int32)
+    references = References(
+        edges=np.full((rows, width, FINE_BINS + 1), np.inf),
+        bins=np.zeros((rows, width), np.int32),
+        counts=np.zeros((rows, width, FINE_BINS + 2), np.int64),
+        groups=np.zeros((rows, width, FINE_BINS + 2), np.int32),
+        anchors=np.zeros((rows, width + 1)),
+        class_counts=np.zeros((rows, classes + 1), np.int64),
+        score_counts=np.zeros((rows, SCORE_BINS), np.int64),
+        score_groups=np.zeros((rows, SCORE_BINS), np.int32),
+        class_bytes=np.frombuffer(b"".join(names), np.uint8).copy(),
+        class_start=np.concatenate(([0], np.cumsum(length)[:-1])).astype(np.int64) if classes else np.zeros(0, np.int64),
+        class_length=length,
+    )
+    for row, baseline in enumerate(baselines):
+        if baseline is None:
+            continue
+        references.edges[row] = baseline.edges
+        references.bins[row] = baseline.bins
+        references.counts[row] = baseline.counts
+        references.groups[row] = baseline.groups
+        references.anchors[row] = np.nan_to_num(baseline.mean)  # NaN: no finite value in the reference
+        references.class_counts[row] = baseline.class_counts
+        references.score_counts[row] = baseline.score_counts
+        references.score_groups[row] = baseline.score_groups
+    return references

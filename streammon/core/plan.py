@@ -1,0 +1,110 @@
+"""The plan: everything in the settings that changes results, frozen, with its hash.
+
+The policy (set of rules) is part of the plan, but may change while a worker's state is kept; its hash is its own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from hashlib import blake2b
+from math import gcd
+from typing import Any
+
+from streammon.core.baseline import Layout
+from streammon.core.errors import UsageError
+from streammon.core.outputs import Series, WindowSpec
+from streammon.core.rules import RULES, Rule
+
+SECOND = 1_000_000  # microseconds
+DAY = 86_400 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """Declared dimensions of the models whose id matches, for those without a baseline."""
+
+    match: str  # shell pattern on model_id
+    layout: Layout
+
+
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The set of rules."""
+
+    rules: tuple[Rule, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """Canonical JSON: what is hashed and journalled."""
+        return _canonical([{"kind": rule.kind, **asdict(rule)} for rule in self.rules])
+
+    @cached_property
+    def hash(self) -> str:
+        return _digest(self.text)
+
+    @classmethod
+    def parse(cls, text: str) -> Policy:
+        """The policy that a journal entry carries."""
+        return cls(tuple(RULES[rule.pop("kind")](**rule) for rule in json.loads(text)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All durations in microseconds."""
+
+    topic: str  # of the input; part of every identity
+    windows: tuple[WindowSpec, ...]
+    allowed_lateness: int = 10 * SECOND
+    idle_grace: int = 300 * SECOND
+    max_future_skew: int = 300 * SECOND
+    models: tuple[ModelShape, ...] = ()  # the first that matches counts
+    max_panes: int = 10_000  # per window
+    decoding: str = ""  # canonical JSON of framing, schema fingerprints and mapping
+    policy: Policy = field(default_factory=Policy)
+
+    def __post_init__(self) -> None:
+        if not self.windows:
+            raise UsageError("windows: at least one window is needed, for example 1m")
+        if len(set(self.windows)) != len(self.windows):
+            raise UsageError("windows: a window is named twice")
+        for spec in self.windows:
+            panes = spec.size // self.pane_width
+            if panes > self.max_panes:
+                raise UsageError(
+                    f"windows: {spec.text} would have {panes} panes of {self.pane_width / SECOND:g} s, more than max_panes "
+                    f"({self.max_panes}): choose sizes with a greater common divisor"
+                )
+
+    @cached_property
+    def pane_width(self) -> int:
+        """Greatest common divisor of all sizes, slides and differences of offsets."""
+        first = self.windows[0].offset
+        return gcd(*(n for spec in self.windows for n in (spec.size, spec.slide, spec.offset - first)))
+
+    @cached_property
+    def pane_origin(self) -> int:
+        """Start of pane 0."""
+        return self.windows[0].offset % self.pane_width
+
+    @cached_property
+    def hash(self) -> str:
+        """Of all but the policy."""
+        settings = {name: value for name, value in asdict(self).items() if name != "policy"}
+        return _digest(_canonical(settings))
+
+    def layout(self, series: Series) -> Layout:
+        """Declared dimensions of a series without a baseline."""
+        return next((shape.layout for shape in self.models if fnmatchcase(series.model_id, shape.match)), Layout())
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=16).hexdigest()

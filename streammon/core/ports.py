@@ -1,0 +1,175 @@
+"""What the loop needs from the world: records in, commits out, a clock. Adapters implement these; core names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.core.errors import Code
+from streammon.core.events import EventBatch
+from streammon.core.journal import JournalEntry
+from streammon.core.outputs import AlertEvent, MetricEvent
+from streammon.core.state import ClockState, HeaderState, PaneState, RuleState
+
+
+class Run(NamedTuple):
+    """Rows low to high - 1 of a batch, which come from one partition in offset order."""
+
+    partition: int
+    low: int
+    high: int
+
+
+class Origin(NamedTuple):
+    """A record as it was read, for its dead letter."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """Records as columns. `runs` cover all rows. A null value has start -1."""
+
+    buffer: NDArray[np.uint8]
+    start: NDArray[np.int64]  # [n] of the value in buffer
+    end: NDArray[np.int64]  # [n]
+    offset: NDArray[np.int64]  # [n]
+    timestamp: NDArray[np.int64]  # [n] microseconds
+    runs: tuple[Run, ...]
+    origin: Callable[[int], Origin]  # the record in one row
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+
+class Decoder(Protocol):
+    """Records to events. A bad record gets a code in its row and never disturbs another row."""
+
+    def decode(self, records: RecordBatch) -> EventBatch: ...
+
+
+class DeadLetter(NamedTuple):
+    """A record that could not be counted."""
+
+    partition: int
+    offset: int
+    timestamp: int  # of the record, microseconds
+    code: Code
+    field: str | None
+    message: str
+    origin: Origin
+
+
+class ChangelogKey(NamedTuple):
+    """One thing in the changelog. `series` and `item` are `-` where they do not apply."""
+
+    kind: str  # pane | clock | rule | header
+    series: tuple[str, str, str] | str
+    item: str  # pane start, rule id, or which header
+    chunk: int = 0
+
+
+ChangelogRecords = dict[ChangelogKey, bytes | None]  # None is a tombstone
+
+
+class Snapshot(NamedTuple):
+    """State of one partition as of `header.position`."""
+
+    header: HeaderState
+    clocks: list[ClockState]
+    panes: list[PaneState]
+
+
+@dataclass(slots=True)
+class Outputs:
+    """Everything that one commit makes visible at once, or not at all. Dicts are by partition."""
+
+    metrics: list[MetricEvent] = field(default_factory=list)
+    alerts: list[AlertEvent] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    journal: list[JournalEntry] = field(default_factory=list)
+    rules: dict[int, list[RuleState]] = field(default_factory=dict)  # memory that changed
+    snapshots: dict[int, Snapshot] = field(default_factory=dict)
+    headers: dict[int, HeaderState] = field(default_factory=dict)  # as of this commit, where the position changed
+    positions: dict[int, int] = field(default_factory=dict)  # next offset of every assigned partition
+
+
+class Committed(NamedTuple):
+    """The last commit of a partition."""
+
+    position: int
+    token: str  # names the commit: who finds its own token there knows that nobody has committed since
+
+
+class Restored(NamedTuple):
+    """What is durable of one partition beside its committed position."""
+
+    snapshot: Snapshot | None
+    header: HeaderState | None  # of the last commit
+    rules: list[RuleState]  # as of the last commit
+    journal: list[JournalEntry]  # all entries, by sequence
+
+
+class Listener(Protocol):
+    """Told by a source about its partitions."""
+
+    def assigned(self, partitions: Sequence[int]) -> None: ...
+
+    def revoked(self, partitions: Sequence[int]) -> None:
+        """They are about to be taken away: commits still count."""
+
+    def lost(self, partitions: Sequence[int]) -> None:
+        """They are gone: nothing may be committed for them."""
+
+
+class Source(Protocol):
+    """Where records come from. Partitions come and go inside `poll` and `heartbeat`, through the listener."""
+
+    def start(self, listener: Listener) -> None: ...
+
+    def poll(self, timeout: float) -> RecordBatch | None: ...
+
+    def heartbeat(self) -> None:
+        """Keep the membership alive during long work; delivers no records."""
+
+    def seek(self, positions: Mapping[int, int]) -> None:
+        """Read the assigned partitions from these positions; called once they are all known."""
+
+    def finished(self) -> bool:
+        """Whether no more records will ever come (files); a broker never finishes."""
+
+    def close(self) -> None: ...
+
+
+class CommitRefusedError(Exception):
+    """The commit was undone because this worker's assignment is not current: the outputs may be sent again."""
+
+
+class OutcomeUnknownError(Exception):
+    """Nobody knows whether the commit took place: state must be rebuilt from what is durable."""
+
+
+class Sink(Protocol):
+    """Where outputs go: all or nothing."""
+
+    def commit(self, outputs: Outputs) -> str:
+        """Returns the commit's token. Raises CommitRefusedError or OutcomeUnknownError."""
+
+    def reset(self) -> None:
+        """Start afresh after an unknown outcome."""
+
+    def close(self) -> None: ...
+
+
+class StateStore(Protocol):
+    """Reads back what commits made durable."""
+
+    def committed(self, partitions: Sequence[int]) -> dict[int, Committed | None]: ...
+
+    def load(self, partition: int, heartbeat: Callable[[], None]) -> Restored: ...

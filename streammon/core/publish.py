@@ -1,0 +1,109 @@
+"""Closed windows to metric events: aggregates' results and the drift suite's, all windows of a commit at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+from streammon.core.aggregates import AGGREGATES
+from streammon.core.engine import ClosedGroup, Header
+from streammon.core.measures import Column, Distribution
+from streammon.core.outputs import Measurement, MetricEvent, metric_event_id
+from streammon.core.plan import Plan
+
+
+class DriftSuite(Protocol):
+    """What runs the drift tests (core/suite.py): all windows at once, one list of columns per distribution."""
+
+    def run(self, distributions: Sequence[Distribution]) -> list[list[Column]]: ...
+
+
+def metric_events(
+    plan: Plan, groups: Iterable[ClosedGroup], suite: DriftSuite
+) -> list[tuple[Header, MetricEvent]]:
+    """Metric events in the order of a commit, each with its window's header."""
+    groups = list(groups)
+    columns: list[list[Column]] = []  # by group
+    distributions: list[Distribution] = []
+    ends = [0]
+    for group in groups:
+        columns.append([])
+        for aggregate in AGGREGATES:
+            if aggregate.name in group.aggregates:
+                statistics, drift = aggregate.result(group.aggregates[aggregate.name])
+                columns[-1] += statistics
+                distributions += drift
+        ends.append(len(distributions))
+    tested = suite.run(distributions)
+    events = []
+    for group, found, (low, high) in zip(groups, columns, pairwise(ends), strict=True):
+        found += [column for test in tested[low:high] for column in test]
+        rows = [_measurements(column) for column in found]
+        for w, header in enumerate(group.headers):
+            events.append((header, _event(plan, header, tuple(m for row in rows for m in row[w]))))
+    return sorted(events, key=lambda event: event[0].order)
+
+
+def _event(plan: Plan, header: Header, measurements: tuple[Measurement, ...]) -> MetricEvent:
+    return MetricEvent(
+        event_id=metric_event_id(plan.topic, header.partition, header.series, header.spec, header.start, 0),
+        topic=plan.topic,
+        partition=header.partition,
+        series=header.series,
+        spec=header.spec,
+        start=header.start,
+        revision=0,
+        n=header.n,
+        n_late=header.n_late,
+        closing_position=header.closing_position,
+        plan_hash=plan.hash,
+        policy_hash=header.policy.hash,
+        baseline_id=header.baseline_id,
+        baseline_state=header.baseline_state,
+        data_hash=header.data_hash,
+        git_commit=header.git_commit,
+        mixed=header.mixed,
+        measurements=measurements,
+    )
+
+
+def _measurements(column: Column) -> list[list[Measurement]]:
+    """The measurements of one column: by window, then by feature."""
+    features: Sequence[str | None] = column.features or (None,)
+    value, n = column.value.tolist(), column.n.tolist()
+    effect, p, reference_n, low_n = (
+        None if array is None else array.tolist()
+        for array in (column.effect, column.p, column.reference_n, column.low_n)
+    )
+    return [
+        [
+            Measurement(
+                name=column.name,
+                value=_finite(value[w][f]),
+                feature=feature,
+                effect=None if effect is None else _finite(effect[w][f]),
+                p=None if p is None else _finite(p[w][f]),
+                n=n[w][f],
+                reference_n=None if reference_n is None else reference_n[w][f],
+                method=column.method,
+                flag=_flag(value[w][f], low_n is not None and low_n[w][f]),
+            )
+            for f, feature in enumerate(features)
+        ]
+        for w in range(len(value))
+    ]
+
+
+def _finite(x: float) -> float | None:
+    return x if math.isfinite(x) else None
+
+
+def _flag(value: float, low_n: bool) -> str | None:
+    """Why a number is missing or weak."""
+    if math.isnan(value):
+        return "empty"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return "low_n" if low_n else None

@@ -1,0 +1,114 @@
+"""The state of an engine as of its position, as things of the changelog, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from streammon.core.baseline import Baseline
+from streammon.core.compiled import hash_bytes
+from streammon.core.engine import Engine
+from streammon.core.errors import UsageError
+from streammon.core.plan import Plan
+from streammon.core.state import FORMAT, ClockState, HeaderState, PaneState
+from streammon.core.timeline import NEVER, P
+
+
+def panes(engine: Engine) -> list[PaneState]:
+    """Every live pane."""
+    out = []
+    for number, series in enumerate(engine.series.names):
+        for pane_number, pane in sorted(engine.series.live[number].items()):
+            start = engine.pane_start(pane_number)
+            stamps = [engine.panes.stamp([pane], k) for k in range(2)]
+            out.append(
+                PaneState(
+                    series=series,
+                    pane=pane_number,
+                    start=start,
+                    end=start + engine.plan.pane_width,
+                    n=int(engine.panes.table.n[pane]),
+                    baseline_id=engine.panes.baseline(pane),
+                    data_hash=stamps[0][0],
+                    git_commit=stamps[1][0],
+                    mixed_data_hash=stamps[0][1],
+                    mixed_git_commit=stamps[1][1],
+                    fields={name: array.copy() for name, array in engine.panes.state(pane).items()},
+                )
+            )
+    return out
+
+
+def clocks(engine: Engine) -> list[ClockState]:
+    """Every series that has an accepted event."""
+    c, now = engine.series.clocks, engine.clocks_now()
+    return [
+        ClockState(
+            series=series,
+            own=int(c.own[number]),
+            clock=int(now[number]),
+            p0=int(c.p0[number]),
+            late=int(c.late[number]),
+            late_reported={
+                spec.text: int(engine.series.late_reported[number, k]) for k, spec in enumerate(engine.specs)
+            },
+        )
+        for number, series in enumerate(engine.series.names)
+        if c.own[number] > -NEVER
+    ]
+
+
+def restore(
+    plan: Plan,
+    partition: int,
+    baselines: Mapping[str, Baseline],
+    header: HeaderState,
+    clock_states: Iterable[ClockState],
+    pane_states: Iterable[PaneState],
+) -> Engine:
+    """The engine that was captured."""
+    if header.format != FORMAT:
+        raise UsageError(f"partition {partition}: state of format {header.format}, this version reads format {FORMAT}")
+    if header.plan_hash != plan.hash:
+        raise UsageError(
+            f"partition {partition} of {plan.topic}: the state was written under another plan ({header.plan_hash}; these settings "
+            f"have {plan.hash}). Windows, lateness, models, input and mapping cannot change while state is kept: restore the "
+            "old settings, or start another group"
+        )
+    engine = Engine(plan, partition, baselines)
+    engine.position = header.position
+    if header.progress is not None:
+        engine.progress[P] = header.progress
+    for active in header.active_baselines:
+        engine.activate(active)
+    for clock in clock_states:
+        _restore_clock(engine, clock)
+    for pane in pane_states:
+        _restore_pane(engine, pane, baselines)
+    engine.reschedule()
+    return engine
+
+
+def _restore_clock(engine: Engine, state: ClockState) -> None:
+    engine.new_series(state.series)
+    number, c = engine.series.numbers[state.series], engine.series.clocks
+    c.own[number], c.clock[number], c.p0[number], c.late[number] = state.own, state.clock, state.p0, state.late
+    engine.series.mark[number] = state.clock - engine.plan.allowed_lateness
+    for k, spec in enumerate(engine.specs):
+        engine.series.late_reported[number, k] = state.late_reported[spec.text]
+
+
+def _restore_pane(engine: Engine, state: PaneState, baselines: Mapping[str, Baseline]) -> None:
+    number = engine.series.numbers[state.series]
+    baseline = None if state.baseline_id is None else baselines[state.baseline_id]
+    stamps = (state.data_hash, state.git_commit)
+    pane = engine.open_pane(number, state.pane, baseline, stamps)
+    table = engine.panes.table
+    table.n[pane] = state.n
+    table.mixed[pane] = (state.mixed_data_hash, state.mixed_git_commit)
+    for k, text in enumerate(stamps):
+        data = np.frombuffer((text or "").encode(), np.uint8)
+        table.stamp[pane, k] = hash_bytes(data, 0, len(data), np.uint64(0))
+    for name, array in engine.panes.state(pane).items():
+        array[...] = state.fields[name]

@@ -1,0 +1,193 @@
+"""Time: which series an event belongs to, what its clock says, whether the event is late, and when a window is due.
+
+Clock of a series: `own` is its greatest accepted ts, P the partition's, P0 the value of P when the series last had an event
+(that event included). After each event, for every series of the partition,
+
+    clock = max(clock, own, own + max(0, P - P0 - idle_grace))
+
+A live series follows its own events; a silent one follows the partition's progress since then. P only grows and `own` and P0
+change only with the series' own events, so the clock of a silent series need not be touched at each event: it is computed
+when it is asked for, and `progress[DUE]` holds the least P at which some silent series would have a window due.
+
+A pane is sealed when clock >= pane end + allowed_lateness; an event is late if and only if its pane is sealed. `route` goes
+through a batch event by event, and stops behind the event after which a window is due, so that closing is decided per event
+position and never per batch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.core.compiled import hash_bytes, kernel, same_bytes
+from streammon.core.errors import Code
+from streammon.core.events import DATA_HASH, EMBEDDING, FEATURES, GIT_COMMIT, LANE, MODEL_ID, MODEL_VERSION, PROBS, TS
+
+NEVER = 1 << 62  # microseconds; far beyond every time, and sums of two do not overflow
+FARTHEST = 1 << 60  # a ts beyond is RANGE
+LATE = 255  # verdict on an event whose pane is sealed; not an errors.Code: such an event is good, but too late
+
+P, DUE = 0, 1  # elements of `progress`
+
+END, NEW_SERIES, NEW_PANE, WINDOW_DUE = range(4)  # why `route` stopped
+
+OK, RANGE, DIMENSION, FUTURE = (int(code) for code in (Code.OK, Code.RANGE, Code.DIMENSION, Code.FUTURE))
+
+
+class Table(NamedTuple):
+    """Series by the bytes of their key: open addressing, linear probing, at most half full."""
+
+    index: NDArray[np.int32]  # [capacity] series number or -1
+    hash: NDArray[np.uint64]  # [series]
+    bytes: NDArray[np.uint8]
+    start: NDArray[np.int64]  # [series, 3]
+    length: NDArray[np.int32]  # [series, 3]
+
+
+class Clocks(NamedTuple):
+    """Time of each series, microseconds. A series without an accepted event has own = clock = -NEVER, p0 = FARTHEST."""
+
+    own: NDArray[np.int64]
+    clock: NDArray[np.int64]
+    p0: NDArray[np.int64]
+    due: NDArray[np.int64]  # clock at which its next window closes, NEVER if it holds no pane
+    late: NDArray[np.int64]  # late events so far
+    dims: NDArray[np.int32]  # [series, 3] expected lengths of features, probs, embedding; 0 unknown
+    ring: NDArray[np.int32]  # [series, open panes at most] pane id by pane number modulo the width, or -1
+
+
+class PaneTable(NamedTuple):
+    """Live panes by id."""
+
+    number: NDArray[np.int64]
+    series: NDArray[np.int32]
+    store: NDArray[np.int32]  # which layout's store
+    slot: NDArray[np.int32]  # row in that store
+    baseline: NDArray[np.int32]  # row in that store's references, 0 none
+    n: NDArray[np.int64]
+    stamp: NDArray[np.uint64]  # [panes, 2] hash of the first event's data_hash and git_commit
+    mixed: NDArray[np.bool_]  # [panes, 2] another value was seen
+
+
+class Scale(NamedTuple):
+    """The plan's times, microseconds."""
+
+    width: int
+    origin: int
+    lateness: int
+    grace: int
+    skew: int
+
+
+@kernel
+def clock_now(own: int, clock: int, p0: int, progress: int, grace: int) -> int:
+    """The clock of a series now that the partition has progressed."""
+    return max(clock, own, own + max(0, progress - p0 - grace))
+
+
+@kernel
+def key_hash(buffer, start, length, row):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    h = hash_bytes(buffer, start[row, MODEL_ID], max(0, length[row, MODEL_ID]), np.uint64(0))
+    h = hash_bytes(buffer, start[row, MODEL_VERSION], max(0, length[row, MODEL_VERSION]), h)
+    return hash_bytes(buffer, start[row, LANE], max(0, length[row, LANE]), h)
+
+
+@kernel
+def find_series(table, buffer, start, length, row, h):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    mask = len(table.index) - 1
+    place = np.int64(h & np.uint64(mask))
+    while True:
+        s = table.index[place]
+        if s < 0:
+            return -1
+        if table.hash[s] == h:
+            same = True
+            for k in range(3):
+                size = max(0, length[row, MODEL_ID + k])
+                if table.length[s, k] != size or not same_bytes(
+                    table.bytes, table.start[s, k], buffer, start[row, MODEL_ID + k], size
+                ):
+                    same = False
+                    break
+            if same:
+                return s
+        place = (place + 1) & mask
+
+
+@kernel
+def right_size(expected: int, length: int) -> bool:
+    """0 expected: unknown; 0 long: not recorded."""
+    return expected == 0 or length == 0 or expected == length
+
+
+@kernel
+def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    low,
+    timestamp,
+    ints,
+    buffer,
+    string_start,
+    string_length,
+    list_length,
+    table,
+    clocks,
+    progress,
+    panes,
+    scale,
+    verdict,
+    store,
+    slot,
+):
+    """Judge and place rows `low` and up: fills verdict (in: the decoder's code), store and slot (-1: not counted).
+
+    Returns (row, reason): the first row not done, and why it stopped there. NEW_SERIES and NEW_PANE ask the caller to make
+    one for that row; WINDOW_DUE: the row before made a window due.
+    """
+    for i in range(low, len(verdict)):
+        slot[i] = -1
+        if verdict[i] != OK:
+            continue
+        ts = ints[i, TS]
+        if ts > timestamp[i] + scale.skew:
+            verdict[i] = FUTURE
+            continue
+        if not -FARTHEST < ts < FARTHEST:
+            verdict[i] = RANGE
+            continue
+        s = find_series(table, buffer, string_start, string_length, i, key_hash(buffer, string_start, string_length, i))
+        if s < 0:
+            return i, NEW_SERIES
+        if not (
+            right_size(clocks.dims[s, 0], list_length[i, FEATURES])
+            and right_size(clocks.dims[s, 1], list_length[i, PROBS])
+            and right_size(clocks.dims[s, 2], list_length[i, EMBEDDING])
+        ):
+            verdict[i] = DIMENSION
+            continue
+        number = (ts - scale.origin) // scale.width
+        now = clock_now(clocks.own[s], clocks.clock[s], clocks.p0[s], progress[P], scale.grace)
+        if now >= scale.origin + (number + 1) * scale.width + scale.lateness:
+            verdict[i] = LATE
+            clocks.late[s] += 1
+            continue
+        pane = clocks.ring[s, number % clocks.ring.shape[1]]
+        if pane < 0 or panes.number[pane] != number:
+            return i, NEW_PANE
+        store[i] = panes.store[pane]
+        slot[i] = panes.slot[pane]
+        panes.n[pane] += 1
+        for k in range(2):
+            field = DATA_HASH if k == 0 else GIT_COMMIT
+            if not panes.mixed[pane, k]:
+                h = hash_bytes(buffer, string_start[i, field], max(0, string_length[i, field]), np.uint64(0))
+                panes.mixed[pane, k] = h != panes.stamp[pane, k]
+        clocks.own[s] = max(clocks.own[s], ts)
+        progress[P] = max(progress[P], ts)
+        clocks.p0[s] = progress[P]
+        clocks.clock[s] = max(now, clocks.own[s])
+        progress[DUE] = min(progress[DUE], clocks.due[s] - clocks.own[s] + progress[P] + scale.grace)
+        if clocks.clock[s] >= clocks.due[s] or progress[P] >= progress[DUE]:
+            return i + 1, WINDOW_DUE
+    return len(verdict), END

@@ -131,7 +131,7 @@ class Engine:
         """Take a decision of the journal, which takes effect before the record at its position."""
         value = json.loads(entry.value)
         if entry.kind is Kind.POLICY:
-            self.policy = Policy.parse(json.dumps(value["rules"]))
+            self.policy = Policy.parse(value["rules"])
         elif entry.kind is Kind.BASELINE:
             self.activate(ActiveBaseline(**value))
         else:

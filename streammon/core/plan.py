@@ -6,6 +6,7 @@ The policy (set of rules) is part of the plan, but may change while a worker's s
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -39,18 +40,20 @@ class Policy:
     rules: tuple[Rule, ...] = ()
 
     @cached_property
-    def text(self) -> str:
-        """Canonical JSON: what is hashed and journalled."""
-        return _canonical([{"kind": rule.kind, **asdict(rule)} for rule in self.rules])
+    def records(self) -> list[dict[str, Any]]:
+        """The rules as JSON values: what is hashed and journalled."""
+        return [{"kind": rule.kind, **asdict(rule)} for rule in self.rules]
 
     @cached_property
     def hash(self) -> str:
-        return _digest(self.text)
+        return _digest(_canonical(self.records))
 
     @classmethod
-    def parse(cls, text: str) -> Policy:
+    def parse(cls, records: Iterable[Mapping[str, Any]]) -> Policy:
         """The policy that a journal entry carries."""
-        return cls(tuple(RULES[rule.pop("kind")](**rule) for rule in json.loads(text)))
+        return cls(
+            tuple(RULES[rule["kind"]](**{name: rule[name] for name in rule if name != "kind"}) for rule in records)
+        )
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,10 @@ class Plan:
     def pane_origin(self) -> int:
         """Start of pane 0."""
         return self.windows[0].offset % self.pane_width
+
+    def pane_after(self, time: int) -> int:
+        """Start of the first pane that begins after `time`."""
+        return self.pane_origin + ((time - self.pane_origin) // self.pane_width + 1) * self.pane_width
 
     @cached_property
     def hash(self) -> str:

@@ -47,9 +47,9 @@ def chi2_sf(x: Tensor, freedom: Tensor) -> Tensor:
 def two_sample_chi2(table: Table) -> tuple[Tensor, Tensor]:
     """Pearson's test that both sides have one distribution: p [W, F], and bool [W, F] where n is too low for one.
 
-    sum (c m - r n)^2 / (n m (c + r)) has G - 1 degrees of freedom: the contingency table's sum of (observed - expected)^2
-    / expected, both sides of a group in one term. p is NaN where n is too low (the expected current count
-    n (c + r) / (n + m) of an occupied group is under 5) and where a side is empty.
+    sum (c m - r n)^2 / (n m (c + r)) has G - 1 degrees of freedom: the contingency table's sum of
+    (observed - expected)^2 / expected, both sides of a group in one term. p is NaN where n is too low (the expected
+    current count n (c + r) / (n + m) of an occupied group is under 5) and where a side is empty.
     """
     n, m = table.n.unsqueeze(-1), table.m.unsqueeze(-1)
     both = table.current + table.reference

@@ -1,0 +1,53 @@
+# `make` lists the commands. VENV may name an environment that several checkouts share: make test VENV=~/envs/streammon
+# (the `streammon` command in it then runs the checkout that installed last; `python -m streammon` always runs this one).
+
+VENV ?= .venv
+PYTHON ?= python3
+# Flags for a new environment; `--system-site-packages` lets it use a torch that the system has.
+VENV_FLAGS ?=
+# Arguments for pytest: make test ARGS='-k clock -x'
+ARGS ?=
+
+BIN := $(VENV)/bin
+# The stamp carries the checksum of what decides the installation, so a change of either file installs again.
+STAMP := $(VENV)/.streammon-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+
+.DEFAULT_GOAL := help
+.PHONY: help install test lint format faults mutants bench clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make the environment, if needed, and install the pinned packages
+
+$(STAMP):
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	rm -f $(VENV)/.streammon-*
+	touch $@
+
+test: lint ## Lint, types, walls, then all tests; a real broker if one can be had
+	$(BIN)/python -m pytest -m "not faults and not gpu" $(ARGS)
+
+lint: $(STAMP) ## Style, format, types and the walls between modules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## Rewrite the code in the agreed format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+faults: $(STAMP) ## Kill, pause and cut off workers and brokers, over many seeds (slow)
+	$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
+
+mutants: $(STAMP) ## Break the code on purpose: the named test must fail for each patch
+	$(BIN)/python tests/mutants/run.py
+
+bench: $(STAMP) ## Measure throughput against a bare consumer
+	$(BIN)/python -m tests.bench
+
+clean: ## Remove caches and build outputs; the environment and downloaded jars stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find streammon tests -name __pycache__ -type d -prune -exec rm -rf {} +

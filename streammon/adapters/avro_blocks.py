@@ -1,0 +1,116 @@
+"""Running programs: the floor between compiled code and those who want rows. It knows no framing and no events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.adapters import avro_ops as ops
+from streammon.adapters.avro_columns import ColumnSet, FieldMapping
+from streammon.adapters.avro_kernel import decode
+from streammon.adapters.avro_ops import Columns
+from streammon.adapters.avro_program import compile_program
+from streammon.adapters.avro_schema import AvroSchema
+from streammon.core.errors import Code
+
+
+class Block(NamedTuple):
+    """Datums that lay end to end. Rows from `rows` on are undefined."""
+
+    buffer: NDArray[np.uint8]  # what strings point into
+    columns: Columns
+    rows: int  # decoded
+    code: Code  # why decoding stopped, OK where it did not
+    position: int  # behind the last datum, or at the value that could not be read
+
+
+class ColumnDecoder:
+    """Decodes datums of any of some schemas into one set of columns."""
+
+    def __init__(self, schemas: Sequence[AvroSchema], columns: ColumnSet, mapping: FieldMapping | None = None) -> None:
+        constants = bytearray()
+        self.columns = columns
+        self.programs = [compile_program(schema, mapping, columns, constants) for schema in schemas]
+        self._words = np.concatenate([program.words for program in self.programs])
+        self._entry = np.cumsum([0] + [len(program.words) for program in self.programs[:-1]], dtype=np.int64)
+        self._constants = np.array(constants, np.uint8)
+        self._gathered = max(program.gathered for program in self.programs)
+        self._value_bytes = min((p.value_bytes for p in self.programs if p.value_bytes), default=0)
+        self._has_items = any(program.has_items for program in self.programs)
+
+    def decode_rows(
+        self,
+        buffer: NDArray[np.uint8],
+        start: NDArray[np.int64],
+        end: NDArray[np.int64],
+        schema: NDArray[np.int64],
+        code: NDArray[np.uint8],
+    ) -> tuple[NDArray[np.uint8], Columns]:
+        """Decode buffer[start[i]:end[i]], of schema number schema[i], into row i where code[i] is OK; sets other codes.
+
+        Returns the buffer that strings point into, and the columns. Rows that are not OK are null.
+        """
+        size = int(np.sum(end - start, where=code == Code.OK))
+        columns = self._allocate(len(code), size)
+        strings = self._with_constants(buffer)
+        self._decode(strings, len(buffer), schema, start, end, False, code, columns)
+        return strings, columns
+
+    def decode_block(self, buffer: NDArray[np.uint8], start: int, end: int, count: int) -> Block:
+        """Decode `count` datums of the first schema that lie end to end in buffer[start:end]."""
+        if not 0 <= count <= (end - start) // max(self.programs[0].least, 1):  # before making room for rows
+            return Block(buffer, self._allocate(0, 0), 0, Code.TRUNCATED if count > 0 else Code.RANGE, start)
+        columns = self._allocate(count, end - start)
+        code, schema = np.zeros(count, np.uint8), np.zeros(count, np.int64)
+        bounds = np.array([start]), np.array([end])
+        strings = self._with_constants(buffer)
+        position = self._decode(strings, len(buffer), schema, *bounds, True, code, columns) if count else start
+        if not code.any():
+            return Block(strings, columns, count, Code.OK, position)
+        rows = int(np.argmax(code > 0))
+        return Block(strings, columns, rows, Code(int(code[rows])), int(columns.state[ops.FAILED_AT]))
+
+    def _decode(
+        self,
+        buffer: NDArray[np.uint8],
+        constants: int,
+        schema: NDArray[np.int64],
+        start: NDArray[np.int64],
+        end: NDArray[np.int64],
+        chained: bool,
+        code: NDArray[np.uint8],
+        columns: Columns,
+    ) -> int:
+        """See avro_kernel.decode."""
+        rows = frozen(schema), frozen(buffer), constants, frozen(start), frozen(end)
+        return int(decode(self._words, self._entry, *rows, chained, code, columns))
+
+    def failed_path(self, columns: Columns) -> str | None:
+        """Path of the field in which the latest bad row went wrong; None where no row did, or behind the last field."""
+        word = int(columns.state[ops.FAILED_OP])
+        if word < 0:
+            return None
+        program = int(np.searchsorted(self._entry, word, side="right")) - 1
+        return self.programs[program].path(word - int(self._entry[program]))
+
+    def _allocate(self, rows: int, size: int) -> Columns:
+        """Columns with room for whatever `size` bytes can hold, as each value takes some."""
+        values = size // self._value_bytes if self._value_bytes else 0
+        return self.columns.allocate(rows, values + rows * self._gathered, size if self._has_items else 0)
+
+    def _with_constants(self, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The buffer, followed by the symbols of wanted enums, which are strings to be pointed at as others."""
+        return np.concatenate([buffer, self._constants]) if len(self._constants) else buffer
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only view in one piece, for arrays that compiled code only reads.
+
+    Whether an array may be written is part of its type to numba, which would compile once more for bytes objects.
+    """
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,78 @@
+"""Dead letters as Kafka records: the bytes as they were read, and in headers why they could not be counted.
+
+A dead letter can always be written: what is too large is cut, and the hash of the whole value stays.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from streammon.adapters.schema_files import HEADER_BYTES, MARKER
+from streammon.core.ports import DeadLetter
+
+PREFIX = "__streammon.errors."
+MESSAGE_CHARACTERS = 1000
+
+_CONFLUENT_MAGIC = b"\x00"
+_CONFLUENT_BYTES = 5
+
+Headers = list[tuple[str, bytes | None]]
+
+
+class DeadRecord(NamedTuple):
+    """A dead letter, ready to be written."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def dead_record(letter: DeadLetter, topic: str, limit: int, framed: bool = True) -> DeadRecord:
+    """The record for a dead letter that was read from `topic`.
+
+    Key, value and original headers are cut to `limit` bytes each (headers: those that fit, in order; the count of the
+    others is in `headers_cut`). `framed` tells whether values start with a schema id. Numbers are decimal text;
+    `first_seen` is the timestamp of the record in milliseconds, `bytes` and `hash` (BLAKE2b, 16 bytes in hex) belong to
+    the whole value. What does not apply is left out.
+    """
+    key, value, _ = letter.origin
+    original = [header for header in letter.origin.headers if not header[0].startswith(PREFIX)]
+    kept = _fitting(original, limit)
+    reasons: dict[str, str | int | None] = {
+        "code": letter.code.name,
+        "field": letter.field,
+        "topic": topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "schema_id": schema_id(value) if framed and value is not None else None,
+        "message": letter.message[:MESSAGE_CHARACTERS],
+        "first_seen": letter.timestamp // 1000,
+        "bytes": None if value is None else len(value),
+        "hash": None if value is None else blake2b(value, digest_size=16).hexdigest(),
+        "headers_cut": len(original) - len(kept) or None,
+    }
+    ours: Headers = [(PREFIX + name, str(item).encode()) for name, item in reasons.items() if item is not None]
+    return DeadRecord(_cut(key, limit), _cut(value, limit), kept + ours)
+
+
+def schema_id(value: bytes) -> str | None:
+    """The id in front of a value: decimal in Confluent's framing, a fingerprint in hex in single-object encoding."""
+    if value[:1] == _CONFLUENT_MAGIC and len(value) >= _CONFLUENT_BYTES:
+        return str(int.from_bytes(value[1:_CONFLUENT_BYTES], "big"))
+    if value[: len(MARKER)] == MARKER and len(value) >= HEADER_BYTES:
+        return value[len(MARKER) : HEADER_BYTES].hex()
+    return None
+
+
+def _cut(data: bytes | None, limit: int) -> bytes | None:
+    return None if data is None else data[:limit]
+
+
+def _fitting(headers: Headers, limit: int) -> Headers:
+    """The first headers that take no more than `limit` bytes together."""
+    for index, (name, value) in enumerate(headers):
+        limit -= len(name.encode()) + len(value or b"")
+        if limit < 0:
+            return headers[:index]
+    return headers

@@ -1,0 +1,60 @@
+"""Recorded events: Kafka records kept in a file, so that a replay sees exactly what a worker saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from streammon.adapters.containers import ContainerWriter, read_records
+from streammon.adapters.schema_files import full_name, load_schema
+
+CREATE_TIME = "CreateTime"
+LOG_APPEND_TIME = "LogAppendTime"
+NOT_AVAILABLE = "NotAvailable"
+
+_SCHEMA = "recorded_envelope"
+
+
+class Envelope(NamedTuple):
+    """A Kafka record, as it lay in its topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int  # milliseconds
+    timestamp_type: str  # CREATE_TIME, LOG_APPEND_TIME or NOT_AVAILABLE
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class EnvelopeWriter(ContainerWriter[Envelope]):
+    """Writes a recorded file.
+
+    `sync` (16 bytes) must follow from what is recorded, so that equal streams give equal files.
+    """
+
+    def __init__(self, path: Path, sync: bytes, codec: str = "null") -> None:
+        super().__init__(path, load_schema(_SCHEMA), _record, sync=sync, codec=codec)
+
+
+def read_envelopes(path: Path) -> Iterator[Envelope]:
+    """One by one, for small files and tests; large ones are decoded from `read_container_blocks`."""
+    return map(_envelope, read_records(path, load_schema(_SCHEMA)))
+
+
+def is_recorded(schema: Any) -> bool:
+    """Whether a container file with this schema holds envelopes, rather than events of the user's own."""
+    return full_name(schema) == load_schema(_SCHEMA).full_name
+
+
+def _record(envelope: Envelope) -> dict[str, Any]:
+    record: dict[str, Any] = dict(zip(Envelope._fields, envelope, strict=True))
+    record["headers"] = [{"key": key, "value": value} for key, value in envelope.headers]
+    return record
+
+
+def _envelope(record: dict[str, Any]) -> Envelope:
+    record["headers"] = tuple((header["key"], header["value"]) for header in record["headers"])
+    return Envelope(**record)

@@ -1,0 +1,104 @@
+"""Topics: what exists, what to create, and where positions begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from streammon.adapters.kafka_errors import refusal
+from streammon.adapters.kafka_sink import Topics
+from streammon.core.errors import UsageError
+
+TIMEOUT = 10.0  # seconds
+
+
+class Admin:
+    """Questions and orders to a cluster. Raises Refusal when it does not answer."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._bootstrap = str(options.get("bootstrap.servers"))
+        try:
+            self._client = AdminClient(dict(options))
+        except KafkaException as error:
+            raise UsageError(f"kafka: {error.args[0].str()}") from error
+
+    def partitions(self) -> dict[str, int]:
+        """Number of partitions by topic."""
+        try:
+            found = self._client.list_topics(timeout=TIMEOUT).topics
+        except KafkaException as error:
+            raise refusal(error.args[0], "listing topics", self._bootstrap) from error
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def create(self, topics: Topics, partitions: int, replication: int) -> dict[str, str]:
+        """Create what is missing; returns "created" or "exists" by topic. Existing topics are left as they are."""
+        existing = self.partitions()
+        count = existing.get(topics.events, partitions)
+        wanted = [NewTopic(name, count, replication, config=config) for name, config in _configs(topics).items()]
+        missing = [topic for topic in wanted if topic.topic not in existing]
+        for name, future in self._client.create_topics(missing).items() if missing else ():
+            try:
+                future.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise refusal(error.args[0], f"creating {name}", self._bootstrap) from error
+        return {topic.topic: "created" if topic in missing else "exists" for topic in wanted}
+
+    def check(self, topics: Topics) -> int:
+        """Partitions of the input. Refuses where a topic is missing or counts do not agree."""
+        existing = self.partitions()
+        missing = [name for name in topics if name not in existing]
+        if missing:
+            raise UsageError(f"no such topic at {self._bootstrap}: {', '.join(missing)}. `streammon topics create` makes them")
+        count = existing[topics.events]
+        for name in (topics.journal, topics.changelog):
+            if existing[name] != count:
+                raise UsageError(
+                    f"{name} has {existing[name]} partitions, {topics.events} has {count}: both must agree. If the input "
+                    "has grown, state must be migrated: start another group with topics of its own"
+                )
+        return count
+
+    def starts(self, topic: str, start: str) -> Callable[[Sequence[int]], dict[int, int]]:
+        """First positions for `--start earliest | latest | TIME` (ISO 8601; without a zone it is UTC)."""
+        spec = _spec(start)
+
+        def positions(partitions: Sequence[int]) -> dict[int, int]:
+            found = self._offsets(topic, partitions, spec)
+            beyond = [partition for partition, position in found.items() if position < 0]  # no record at or after TIME
+            return found | (self._offsets(topic, beyond, OffsetSpec.latest()) if beyond else {})
+
+        return positions
+
+    def _offsets(self, topic: str, partitions: Sequence[int], spec: OffsetSpec) -> dict[int, int]:
+        asked = {TopicPartition(topic, partition): spec for partition in partitions}
+        answers = self._client.list_offsets(asked, request_timeout=TIMEOUT)
+        try:
+            return {where.partition: int(future.result().offset) for where, future in answers.items()}
+        except KafkaException as error:
+            raise refusal(error.args[0], f"offsets of {topic}", self._bootstrap) from error
+
+
+def _configs(topics: Topics) -> dict[str, dict[str, str]]:
+    return {
+        topics.events: {"message.timestamp.type": "LogAppendTime"},
+        topics.metrics: {},
+        topics.alerts: {},
+        topics.dead_letters: {},
+        topics.journal: {"retention.ms": "-1", "retention.bytes": "-1"},  # at least as long as the input
+        topics.changelog: {"cleanup.policy": "compact", "segment.bytes": str(32 << 20)},
+    }
+
+
+def _spec(start: str) -> OffsetSpec:
+    if start in {"earliest", "latest"}:
+        return OffsetSpec.earliest() if start == "earliest" else OffsetSpec.latest()
+    try:
+        time = datetime.fromisoformat(start)
+    except ValueError:
+        raise UsageError(f"--start {start}: give earliest, latest or a time such as 2026-01-31T12:00:00Z") from None
+    return OffsetSpec.for_timestamp(int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000))

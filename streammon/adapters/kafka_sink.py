@@ -1,0 +1,166 @@
+"""The live sink: one Kafka transaction a commit. The only class that touches a transaction.
+
+    begin ─► outputs ─► snapshot ─► offsets ─► commit
+                     any error on the way: ─► abort (the same outputs are sent again)
+                     fatal, or no answer:  ─► a new producer, and state is rebuilt
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from confluent_kafka import KafkaException, Producer, TopicPartition
+
+from streammon.adapters.changelog import Changelog
+from streammon.adapters.codec import to_bytes
+from streammon.adapters.dead_letters import dead_record
+from streammon.adapters.kafka_errors import FENCED, MEMBERSHIP, error_of, refusal
+from streammon.adapters.kafka_source import KafkaSource
+from streammon.core.errors import Fenced
+from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs
+
+T = TypeVar("T")
+
+
+class Topics(NamedTuple):
+    """Names of the topics."""
+
+    events: str
+    metrics: str
+    alerts: str
+    dead_letters: str
+    journal: str
+    changelog: str
+
+
+STEPS = ("before_begin", "after_outputs", "after_snapshot", "after_offsets", "before_commit", "after_commit")
+"""The steps of a commit, as they are reported while it goes on."""
+
+DEAD_LETTER_BYTES = 256 * 1024  # of a dead letter's value, so that it can always be written
+
+
+class KafkaSink:
+    """Publishes outputs exactly once. `on_step` hears of each of STEPS."""
+
+    def __init__(
+        self,
+        source: KafkaSource,
+        options: Mapping[str, Any],
+        transactional_id: str,
+        topics: Topics,
+        changelog: Changelog,
+        timeout: float,
+        on_step: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        """`timeout`: the transaction's, in seconds; below the session time-out."""
+        self._source, self._topics, self._changelog = source, topics, changelog
+        self._timeout, self._on_step = timeout, on_step
+        self._bootstrap = str(options.get("bootstrap.servers"))
+        self._options = {
+            "linger.ms": 5,
+            **options,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": int(timeout * 1000),
+            "enable.idempotence": True,
+            "acks": "all",
+            "partitioner": "murmur2_random",
+        }
+        self._commits = 0
+        self._resets = 0  # since the last commit that went through
+        self._producer = self._new_producer()
+
+    def commit(self, outputs: Outputs) -> str:
+        """Raises CommitRefusedError (undone, may be sent again) or OutcomeUnknownError."""
+        metadata = self._source.group_metadata()
+        token = f"{self._options['transactional.id']}:{self._commits}"
+        offsets = [
+            TopicPartition(self._topics.events, partition, position, token)
+            for partition, position in outputs.positions.items()
+        ]
+        producer = self._producer
+        self._on_step("before_begin")
+        try:
+            self._again(producer.begin_transaction)
+            self._send(outputs)
+            self._again(lambda: producer.send_offsets_to_transaction(offsets, metadata, self._timeout))
+            self._on_step("after_offsets")
+            self._on_step("before_commit")
+            self._again(lambda: producer.commit_transaction(self._timeout))
+        except KafkaException as exception:
+            self._undo(exception)
+        self._on_step("after_commit")
+        self._changelog.committed()
+        self._commits += 1
+        self._resets = 0
+        return token
+
+    def reset(self) -> None:
+        """A new producer. What the old one left open is aborted, by it under a fixed id or else by the broker's time-out."""
+        if self._resets > 0 or not self._source.is_member():
+            raise Fenced("the transactional producer was fenced again: another worker has taken over")
+        self._resets += 1
+        self._producer = self._new_producer()
+
+    def close(self) -> None:
+        """Nothing to flush: a commit is complete when it returns."""
+
+    def _new_producer(self) -> Producer:
+        producer = Producer(self._options)
+        deadline = time.monotonic() + 2 * self._timeout
+        while True:
+            try:
+                producer.init_transactions(self._timeout)
+                return producer
+            except KafkaException as exception:
+                error = error_of(exception)
+                if not error.retriable() or time.monotonic() > deadline:
+                    raise refusal(error, "opening transactions", self._bootstrap) from exception
+
+    def _send(self, outputs: Outputs) -> None:
+        topics = self._topics
+        for metric in outputs.metrics:
+            self._produce(topics.metrics, to_bytes(metric), key=metric.series.model_id.encode())
+        for alert in outputs.alerts:
+            self._produce(topics.alerts, to_bytes(alert), key=alert.series.model_id.encode())
+        for letter in outputs.dead_letters:
+            dead = dead_record(letter, topics.events, DEAD_LETTER_BYTES)
+            self._produce(topics.dead_letters, dead.value, key=dead.key, headers=list(dead.headers))
+        for entry in outputs.journal:
+            self._produce(topics.journal, to_bytes(entry), key=str(entry.partition).encode(), partition=entry.partition)
+        for partition, key, value in self._changelog.memory(outputs):
+            self._produce(topics.changelog, value, key=key, partition=partition)
+        self._on_step("after_outputs")
+        for partition, key, value in self._changelog.snapshots(outputs):
+            self._produce(topics.changelog, value, key=key, partition=partition)
+        self._on_step("after_snapshot")
+
+    def _produce(self, topic: str, value: bytes | None, **where: Any) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value=value, **where)
+                return
+            except BufferError:  # the local queue is full: let it drain
+                self._producer.poll(0.1)
+
+    def _again(self, call: Callable[[], T]) -> T:
+        """Repeat a transaction call as long as the client says that this may help."""
+        deadline = time.monotonic() + 2 * self._timeout
+        while True:
+            try:
+                return call()
+            except KafkaException as exception:
+                if not error_of(exception).retriable() or time.monotonic() > deadline:
+                    raise
+
+    def _undo(self, exception: KafkaException) -> None:
+        """Abort where that is possible; raises what the caller has to know."""
+        error = error_of(exception)
+        if error.fatal() or error.code() in FENCED or not (error.txn_requires_abort() or error.code() in MEMBERSHIP):
+            raise OutcomeUnknownError(f"{error.name()}: {error.str()}") from exception
+        try:
+            self._again(lambda: self._producer.abort_transaction(self._timeout))
+        except KafkaException as second:
+            raise OutcomeUnknownError(f"abort after {error.name()}: {error_of(second).str()}") from second
+        raise CommitRefusedError(f"{error.name()}: {error.str()}") from exception

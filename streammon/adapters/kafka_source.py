@@ -1,0 +1,165 @@
+"""The live source: a member of the consumer group, as columns.
+
+Rebalances are eager (assignor `range`): the client first takes everything away, then hands over the new partitions. `revoked`
+and `lost` reach the listener inside the client's callback, while commits still count. `assigned` reaches it outside, from
+`poll`, because bringing partitions up takes long: until `seek`, the member holds an empty assignment and is polled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from streammon.adapters.kafka_errors import FENCED, refusal
+from streammon.core.errors import Fenced, Refusal, UsageError
+from streammon.adapters.records import record_batch
+from streammon.core.ports import CommitRefusedError, Committed, Listener, Origin, RecordBatch
+
+TIMEOUT = 30.0  # seconds for a question to the broker
+NO_TIMESTAMP = 0  # type of the timestamp of an error event, never of a record
+
+PREFETCH = {
+    "fetch.queue.backoff.ms": 10,  # the default of a second is a timer, not work: it halves throughput
+    "queued.max.messages.kbytes": 16384,
+}
+
+
+class KafkaSource:
+    """Reads one topic as a member of a group. Also answers for the membership, without which nothing may be committed."""
+
+    def __init__(self, topic: str, options: Mapping[str, Any], max_batch: int) -> None:
+        """`options` are librdkafka's, complete with group.id; what the promise needs is set here."""
+        self.topic = topic
+        self._bootstrap = str(options.get("bootstrap.servers"))
+        self._max_batch = max_batch
+        self._consumer = Consumer(
+            {
+                **PREFETCH,
+                **options,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "partition.assignment.strategy": "range",
+            }
+        )
+        self._listener: Listener | None = None
+        self._handed_over: list[int] | None = None  # partitions that the listener has not been told of
+        self._member = ""  # member id under which the assignment was given
+        self._failure: Exception | None = None  # raised by the listener inside a callback
+
+    def start(self, listener: Listener) -> None:
+        self._listener = listener
+        self._consumer.subscribe(
+            [self.topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def poll(self, timeout: float) -> RecordBatch | None:
+        messages = self._consume(self._max_batch, timeout)
+        if self._handed_over is not None:
+            partitions, self._handed_over = self._handed_over, None
+            assert self._listener is not None
+            self._listener.assigned(partitions)
+        return self._columns(messages) if messages else None
+
+    def heartbeat(self) -> None:
+        self._consume(1, 0.0)
+
+    def seek(self, positions: Mapping[int, int]) -> None:
+        self._consumer.assign([TopicPartition(self.topic, p, position) for p, position in positions.items()])
+
+    def finished(self) -> bool:
+        return False
+
+    def committed(self, partitions: Sequence[int]) -> dict[int, Committed | None]:
+        """Positions of the group. A commit's token travels as the metadata of its offsets."""
+        asked = [TopicPartition(self.topic, partition) for partition in partitions]
+        try:
+            answers = self._consumer.committed(asked, timeout=TIMEOUT)
+        except KafkaException as error:
+            raise refusal(error.args[0], f"positions of {self.topic}", self._bootstrap) from error
+        for answer in answers:
+            if answer.error is not None:
+                raise refusal(answer.error, f"position of {self.topic} {answer.partition}", self._bootstrap)
+        return {a.partition: Committed(a.offset, a.metadata or "") if a.offset >= 0 else None for a in answers}
+
+    def group_metadata(self) -> Any:
+        """What fences a commit. Refused when the group knows this worker under another name than at its assignment."""
+        member = self._consumer.memberid()
+        if not member or member != self._member:
+            raise CommitRefusedError(f"member id is {member or 'empty'}, at the assignment it was {self._member}")
+        return self._consumer.consumer_group_metadata()
+
+    def is_member(self) -> bool:
+        return bool(self._consumer.memberid())
+
+    def close(self) -> None:
+        """Leave the group; the listener hears of it."""
+        self._consumer.close()
+
+    def _consume(self, count: int, timeout: float) -> list[Message]:
+        messages: list[Message] = self._consumer.consume(count, timeout)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        return messages
+
+    def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._member = consumer.memberid()
+        self._handed_over = sorted(p.partition for p in partitions)
+        consumer.assign([])
+
+    def _on_revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._tell(lambda listener: listener.revoked([p.partition for p in partitions]))
+        consumer.unassign()
+
+    def _on_lost(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._tell(lambda listener: listener.lost([p.partition for p in partitions]))
+        consumer.unassign()
+
+    def _tell(self, what: Callable[[Listener], None]) -> None:
+        self._handed_over = None
+        assert self._listener is not None
+        try:
+            what(self._listener)
+        except Exception as error:  # must not pass through the C library: raised again after the call
+            self._failure = error
+
+    def _columns(self, messages: list[Message]) -> RecordBatch | None:
+        times = np.array([message.timestamp() for message in messages], np.int64)
+        if not times[:, 0].all():
+            messages = self._records_only(messages)
+            if not messages:
+                return None
+            times = np.array([message.timestamp() for message in messages], np.int64)
+        return record_batch(
+            [message.value() for message in messages],
+            np.array([message.partition() for message in messages], np.int64),
+            np.array([message.offset() for message in messages], np.int64),
+            times[:, 1] * 1000,
+            lambda row: Origin(messages[row].key(), messages[row].value(), tuple(messages[row].headers() or ())),
+        )
+
+    def _records_only(self, messages: list[Message]) -> list[Message]:
+        """Without events that are no records; raises on what cannot heal."""
+        for message in messages:
+            error = message.error()
+            if error is not None and (error.fatal() or not error.retriable()):
+                self._check(error, message)
+        return [message for message in messages if message.error() is None]
+
+    def _check(self, error: KafkaError, message: Message) -> None:
+        if error.code() in FENCED or error.code() == KafkaError.FENCED_INSTANCE_ID:
+            raise Fenced(f"another worker has taken over ({error.str()}): give every worker an instance id of its own")
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise UsageError(
+                f"{self.topic} {message.partition()}: the log no longer holds the position to read from ({error.str()}): events "
+                "were deleted before they were read. Start a new group, or restore the log"
+            )
+        if error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE}:
+            return  # the client reconnects by itself
+        problem: Refusal = refusal(error, f"reading {self.topic}", self._bootstrap)
+        raise problem

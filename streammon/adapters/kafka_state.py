@@ -1,0 +1,99 @@
+"""Reads back what commits made durable: the changelog and the journal of a partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from streammon.adapters.changelog import Changelog
+from streammon.adapters.changelog_codec import decode_key
+from streammon.adapters.codec import from_bytes
+from streammon.adapters.kafka_errors import refusal
+from streammon.adapters.kafka_source import TIMEOUT, KafkaSource
+from streammon.core.journal import JournalEntry
+from streammon.core.ports import ChangelogKey, Committed, Restored
+
+
+class KafkaStateStore:
+    """A second consumer, read_committed and outside the group, that reads whole partitions.
+
+    The end to reach is the one that uncommitted records count towards, taken after the group's position is known: then an
+    open transaction of a worker that died is waited for, until the broker times it out, and never overlooked.
+    """
+
+    def __init__(
+        self, source: KafkaSource, options: Mapping[str, Any], changelog_topic: str, journal_topic: str, changelog: Changelog
+    ) -> None:
+        self._source = source
+        self._bootstrap = str(options.get("bootstrap.servers"))
+        self._admin = AdminClient(dict(options))
+        self._consumer = Consumer(
+            {
+                **options,
+                "group.id": "streammon-recovery",  # the client asks for one; nothing is ever committed under it
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.queue.backoff.ms": 10,
+            }
+        )
+        self._changelog_topic, self._journal_topic = changelog_topic, journal_topic
+        self._changelog = changelog
+
+    def committed(self, partitions: Sequence[int]) -> dict[int, Committed | None]:
+        return self._source.committed(partitions)
+
+    def load(self, partition: int, heartbeat: Callable[[], None]) -> Restored:
+        values: dict[ChangelogKey, bytes] = {}
+        for message in self._read(self._changelog_topic, partition, heartbeat):
+            key = decode_key(message.key())
+            if message.value() is None:
+                values.pop(key, None)
+            else:
+                values[key] = message.value()
+        journal = [
+            from_bytes(JournalEntry, message.value())
+            for message in self._read(self._journal_topic, partition, heartbeat)
+        ]
+        journal.sort(key=lambda entry: entry.sequence)
+        return self._changelog.restored(partition, values)._replace(journal=journal)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _read(self, topic: str, partition: int, heartbeat: Callable[[], None]) -> list[Message]:
+        """Every committed record of a partition."""
+        where = TopicPartition(topic, partition)
+        low, high = self._offset(where, OffsetSpec.earliest()), self._offset(where, OffsetSpec.latest())
+        messages: list[Message] = []
+        if low >= high:
+            return messages
+        self._consumer.assign([TopicPartition(topic, partition, low)])
+        try:
+            while True:
+                heartbeat()
+                for message in self._consumer.consume(1000, 0.1):
+                    error = message.error()
+                    if error is None:
+                        messages.append(message)
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        if message.offset() >= high:
+                            return messages
+                    elif not error.retriable() and error.code() not in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:
+                        raise refusal(error, f"reading {topic} {partition}", self._bootstrap)
+        finally:
+            self._consumer.unassign()
+
+    def _offset(self, where: TopicPartition, spec: OffsetSpec) -> int:
+        asked = {TopicPartition(where.topic, where.partition): spec}
+        futures = self._admin.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT
+        )
+        try:
+            return int(next(iter(futures.values())).result().offset)
+        except KafkaException as error:
+            raise refusal(error.args[0], f"offsets of {where.topic} {where.partition}", self._bootstrap) from error

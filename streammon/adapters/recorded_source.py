@@ -1,0 +1,126 @@
+"""A source that reads recorded envelopes, all partitions of a file, as fast as it can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from streammon.adapters.avro_blocks import Block, ColumnDecoder
+from streammon.adapters.avro_columns import ColumnSet
+from streammon.adapters.avro_schema import load_schema
+from streammon.adapters.containers import read_container_blocks, read_header
+from streammon.adapters.codec import from_bytes
+from streammon.adapters.envelopes import is_recorded, read_envelopes
+from streammon.adapters.records import grouped
+from streammon.core.errors import Code, UsageError
+from streammon.core.journal import JournalEntry
+from streammon.core.ports import Committed, Listener, Origin, RecordBatch, Restored
+
+_COLUMNS = ColumnSet(
+    ints=("partition", "offset", "timestamp"),
+    strings=("topic", "key", "value"),
+    times=frozenset({"timestamp"}),
+    binary=frozenset({"key", "value"}),
+)
+_PARTITION, _OFFSET, _TIMESTAMP = range(3)
+_TOPIC, _KEY, _VALUE = range(3)
+
+
+class RecordedSource:
+    """One file. It is read twice: first for its topic, partitions and first offsets."""
+
+    def __init__(self, path: Path) -> None:
+        header = read_header(path)
+        if not is_recorded(header.schema):
+            raise UsageError(
+                f"{path}: holds no recorded envelopes; `streammon simulate --to FILE` and `streammon record` write such files"
+            )
+        self._path = path
+        self._decoder = ColumnDecoder([load_schema(header.schema, str(path))], _COLUMNS)
+        topics: set[str] = set()
+        self.first: dict[int, int] = {}  # first offset of each partition
+        self.records = 0
+        for block in self._blocks():
+            self.records += block.rows
+            partition, first = np.unique(block.columns.ints[:, _PARTITION], return_index=True)
+            for p, row in zip(partition.tolist(), first.tolist(), strict=True):
+                self.first.setdefault(p, int(block.columns.ints[row, _OFFSET]))
+            topics.add(_bytes(block, 0, _TOPIC).decode())
+        if len(topics) != 1:
+            raise UsageError(f"{path}: holds {'no records' if not topics else 'several topics: ' + ', '.join(sorted(topics))}")
+        self.topic = topics.pop()
+        self._rest = self._blocks()
+        self._next = next(self._rest, None)
+
+    def start(self, listener: Listener) -> None:
+        listener.assigned(sorted(self.first))
+
+    def poll(self, timeout: float) -> RecordBatch | None:
+        block = self._next
+        if block is None:
+            return None
+        self._next = next(self._rest, None)
+        columns = block.columns
+        start = columns.string_start[:, _VALUE].copy()
+        length = columns.string_length[:, _VALUE]
+        start[length < 0] = -1
+        return grouped(
+            block.buffer,
+            start,
+            np.where(length < 0, -1, start + length),
+            columns.ints[:, _PARTITION],
+            columns.ints[:, _OFFSET],
+            columns.ints[:, _TIMESTAMP],
+            lambda row: Origin(_optional(block, row, _KEY), _optional(block, row, _VALUE), ()),
+        )
+
+    def heartbeat(self) -> None:
+        """A file has no members."""
+
+    def seek(self, positions: Mapping[int, int]) -> None:
+        """Files are read from the beginning; earlier offsets are skipped by the loop."""
+
+    def finished(self) -> bool:
+        return self._next is None
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _blocks(self) -> Iterator[Block]:
+        for raw in read_container_blocks(self._path):
+            data = np.frombuffer(raw.data or b"\0", np.uint8)
+            block = self._decoder.decode_block(data, 0, len(raw.data), raw.records)
+            if block.code is not Code.OK:
+                raise UsageError(f"{self._path}: a recorded envelope cannot be read ({block.code.name})")
+            if block.rows:
+                yield block
+
+
+class JournalStore:
+    """The state store of a replay: nothing but a given journal."""
+
+    def __init__(self, journal: Sequence[JournalEntry]) -> None:
+        self._journal = journal
+
+    def committed(self, partitions: Sequence[int]) -> dict[int, Committed | None]:
+        return dict.fromkeys(partitions)
+
+    def load(self, partition: int, heartbeat: Callable[[], None]) -> Restored:
+        entries = [entry for entry in self._journal if entry.partition == partition]
+        return Restored(None, None, [], sorted(entries, key=lambda entry: entry.sequence))
+
+
+def read_journal(path: Path) -> list[JournalEntry]:
+    """Entries of a recorded journal topic."""
+    return [from_bytes(JournalEntry, envelope.value) for envelope in read_envelopes(path) if envelope.value is not None]
+
+
+def _bytes(block: Block, row: int, column: int) -> bytes:
+    start, length = int(block.columns.string_start[row, column]), int(block.columns.string_length[row, column])
+    return bytes(block.buffer[start : start + length])
+
+
+def _optional(block: Block, row: int, column: int) -> bytes | None:
+    return None if block.columns.string_length[row, column] < 0 else _bytes(block, row, column)

@@ -1,0 +1,8 @@
+"""Commands. To add one: a file with `add(commands)`, which declares its arguments, and one entry in COMMANDS.
+
+Imports at the head of these files are light: what a command needs is imported when it runs.
+"""
+
+from streammon.commands import baseline, record, replay, run, simulate, tail, topics
+
+COMMANDS = (run, replay, simulate, record, baseline, topics, tail)

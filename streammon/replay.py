@@ -1,0 +1,90 @@
+"""Backtest: the runner over recorded events, with the same engine, suite and judge as live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from streammon import assembly
+from streammon.adapters.file_sink import FileSink
+from streammon.adapters.recorded_source import JournalStore, RecordedSource, read_journal
+from streammon.core.commit import CommitPolicy
+from streammon.core.suite import Suite
+from streammon.runner import Runner
+from streammon.settings import Settings, plan
+
+COMMIT_EVERY = CommitPolicy(interval=1.0, least=1.0, snapshot_interval=1e9, snapshot_events=1 << 62)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a replay did. `metrics` and `alerts` count events written."""
+
+    events: int
+    windows: int
+    metrics: int
+    alerts: int
+    late: int
+    dead_letters: dict[str, int]  # by reason
+    seconds: float
+    events_per_second: float
+    comparable: bool  # with what live published: every partition from offset 0
+
+
+def run(
+    settings: Settings, recording: Path, out: Path, journal: Path | None, progress: Callable[[int, int], None]
+) -> Summary:
+    """Replay a file into a directory. `progress` hears of (records done, records in all)."""
+    source = RecordedSource(recording)
+    the_plan = plan(settings, source.topic)
+    baselines = assembly.baselines(settings.baselines, the_plan)
+    decoder = assembly.decoder(settings)
+    entries = [] if journal is None else read_journal(journal)
+    suite = Suite(settings.device)
+    sink = FileSink(out, {"streammon.plan": the_plan.hash, "streammon.policy": the_plan.policy.hash})
+    runner = Runner(
+        plan=the_plan,
+        baselines=baselines,
+        source=source,
+        sink=sink,
+        store=JournalStore(entries),
+        decoder=decoder,
+        explain=assembly.explainer(decoder),
+        suite=suite,
+        policy=COMMIT_EVERY,
+        now=time.monotonic,
+        start_at=lambda partitions: {partition: source.first[partition] for partition in partitions},
+        decides=journal is None,
+    )
+    started = time.monotonic()
+
+    def advance() -> bool:
+        progress(runner.tally.events, source.records)
+        return False
+
+    try:
+        runner.run(stopping=advance)
+    except BaseException:
+        sink.discard()
+        raise
+    sink.close()
+    seconds = time.monotonic() - started
+    tally = runner.tally
+    return Summary(
+        tally.events,
+        tally.windows,
+        tally.metrics,
+        tally.alerts,
+        tally.late,
+        dict(sorted(tally.dead_letters.items())),
+        round(seconds, 3),
+        round(tally.events / max(seconds, 1e-9)),
+        comparable=not any(source.first.values()),
+    )
+
+
+def describe(summary: Summary) -> dict[str, object]:
+    """For `--json`."""
+    return asdict(summary)

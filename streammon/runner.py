@@ -1,0 +1,421 @@
+"""THE loop: poll, decode, feed, commit; assign and revoke. Live and replay run it with other sources, sinks and stores.
+
+    poll ─► decode ─► engine of the partition ─► closed windows ─► drift suite ─► judge ─► one commit
+                          (count, close)              └──────── at the commit ───────┘
+
+What is durable of a partition is a snapshot as of position S and the position C >= S of the last commit, both written in
+commits. Recovery restores S, reads the log again up to C with its outputs dropped (they are published) and the drift suite
+skipped, and goes live at C.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streammon.core import snapshot
+from streammon.core.baseline import Baseline
+from streammon.core.commit import CommitPolicy, CommitSchedule
+from streammon.core.engine import ClosedGroup, Engine, Fed, rejected
+from streammon.core.errors import Code, UsageError
+from streammon.core.events import EventBatch
+from streammon.core.journal import JournalEntry, Kind
+from streammon.core.judge import Judge
+from streammon.core.plan import Plan
+from streammon.core.ports import (
+    CommitRefusedError,
+    DeadLetter,
+    Decoder,
+    Observer,
+    OutcomeUnknownError,
+    Outputs,
+    RecordBatch,
+    Restored,
+    Run,
+    Sink,
+    Snapshot,
+    Source,
+    StateStore,
+)
+from streammon.core.publish import DriftSuite, metric_events
+from streammon.core.state import FORMAT, ActiveBaseline, HeaderState
+from streammon.core.timeline import LATE, NEVER, P
+
+LONGEST_POLL = 0.1  # seconds: the granularity of time-driven commits
+
+
+@dataclass
+class Tally:
+    """What has been processed since the start, re-read events left out."""
+
+    events: int = 0
+    late: int = 0
+    windows: int = 0
+    metrics: int = 0
+    alerts: int = 0
+    dead_letters: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Task:
+    """One assigned partition."""
+
+    engine: Engine
+    judge: Judge
+    live_from: int  # outputs of records before this offset are published already
+    sequence: int  # of the next journal entry
+    pending: deque[JournalEntry]  # entries that the log has not reached
+    generation: int = 0  # of the last snapshot
+    committed: int | None = None  # position of the last commit
+    snapshot_position: int | None = None
+    token: str = ""  # of the last commit
+    is_live: bool = False
+
+    @property
+    def position(self) -> int:
+        """What a commit promises: never behind what was committed before."""
+        return max(self.engine.position, self.live_from)
+
+
+class Runner:
+    """Owns the tasks. `start_at` gives first positions to partitions without state, or is None (then it refuses).
+
+    `decides` is False where a given journal holds every decision (replay).
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        baselines: Mapping[str, Baseline],
+        source: Source,
+        sink: Sink,
+        store: StateStore,
+        decoder: Decoder,
+        explain: Callable[[bytes | None, Code], tuple[str | None, str]],
+        suite: DriftSuite,
+        policy: CommitPolicy,
+        now: Callable[[], float],
+        start_at: Callable[[Sequence[int]], dict[int, int]] | None,
+        decides: bool = True,
+        observer: Observer | None = None,
+    ) -> None:
+        self._plan, self._baselines = plan, baselines
+        self._source, self._sink, self._store = source, sink, store
+        self._decoder, self._explain, self._suite = decoder, explain, suite
+        self._now, self._start_at, self._decides = now, start_at, decides
+        self._observer = observer or Observer()
+        self._schedule = CommitSchedule(policy, now())
+        self._tasks: dict[int, Task] = {}
+        self._parked: dict[int, Task] = {}  # taken away after a clean commit; perhaps they come back
+        self._epoch = 0  # counts rebalances, to notice one during a recovery
+        self._closed: list[ClosedGroup] = []
+        self._outputs = Outputs()
+        self._refused: Outputs | None = None  # to be sent again before anything else
+        self.tally = Tally()
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Until the source is finished or `stopping()`; ends with a commit."""
+        self._source.start(self)
+        while not stopping() and not self._source.finished():
+            self.step()
+        self._commit()
+
+    def step(self) -> None:
+        """One turn."""
+        try:
+            records = self._source.poll(LONGEST_POLL)
+            if records is not None:
+                self._feed(records)
+            if self._schedule.due(self._now()):
+                self._commit()
+        except OutcomeUnknownError as error:
+            self._rebuild(error)
+
+    # -- records -----------------------------------------------------------------------------------------------------
+
+    def _feed(self, records: RecordBatch) -> None:
+        events = self._decoder.decode(records)
+        for run in records.runs:
+            task = self._tasks.get(run.partition)
+            if task is not None:
+                self._feed_run(task, run, records, events)
+
+    def _feed_run(self, task: Task, run: Run, records: RecordBatch, events: EventBatch) -> None:
+        """Cut the run where a journal entry takes effect and where the task goes live."""
+        offset = records.offset
+        low = run.low + int(np.searchsorted(offset[run.low : run.high], task.engine.position))
+        while low < run.high:
+            first = int(offset[low])
+            self._reach(task, first)
+            bound = min(
+                task.pending[0].position if task.pending else NEVER, NEVER if task.is_live else task.live_from
+            )
+            high = low + int(np.searchsorted(offset[low : run.high], bound))
+            fed = task.engine.feed(events.rows(low, high))
+            if task.is_live:
+                self._keep(task, records, fed, low)
+            low = high
+
+    def _reach(self, task: Task, offset: int) -> None:
+        """Take the decisions that come before the record at `offset`, and go live if it is the first unpublished one."""
+        while task.pending and task.pending[0].position <= offset:
+            entry = task.pending.popleft()
+            if entry.kind is Kind.POLICY and self._closed:
+                self._commit()  # windows closed so far are judged by the old policy
+            self._decide(task, entry)
+        if not task.is_live and offset >= task.live_from:
+            self._go_live(task)
+
+    def _decide(self, task: Task, entry: JournalEntry) -> None:
+        task.engine.decide(entry)
+        task.sequence = max(task.sequence, entry.sequence + 1)
+        if entry.kind is Kind.POLICY:
+            task.judge.adopt(task.engine.policy)
+
+    def _keep(self, task: Task, records: RecordBatch, fed: Fed, low: int) -> None:
+        bad = rejected(fed.verdict)
+        for row in bad:
+            self._outputs.dead_letters.append(self._dead_letter(task, records, low + int(row), Code(fed.verdict[row])))
+        self._closed += fed.closed
+        self._count(fed.verdict, fed.closed)
+        self._schedule.progressed(len(fed.verdict), bool(fed.closed))
+
+    def _count(self, verdict: NDArray[np.uint8], closed: list[ClosedGroup]) -> None:
+        self.tally.events += int(np.count_nonzero(verdict == Code.OK))
+        self.tally.late += int(np.count_nonzero(verdict == LATE))
+        self.tally.windows += sum(len(group.headers) for group in closed)
+        for row in np.flatnonzero((verdict != Code.OK) & (verdict != LATE)):
+            self.tally.dead_letters[Code(verdict[row]).name] += 1
+
+    def _dead_letter(self, task: Task, records: RecordBatch, row: int, code: Code) -> DeadLetter:
+        origin = records.origin(row)
+        name, message = self._explain(origin.value, code)
+        return DeadLetter(
+            task.engine.partition, int(records.offset[row]), int(records.timestamp[row]), code, name, message, origin
+        )
+
+    # -- decisions ---------------------------------------------------------------------------------------------------
+
+    def _go_live(self, task: Task) -> None:
+        """From here on outputs count. Decide what the settings ask for beyond what the journal says."""
+        task.is_live = True
+        self._observer.live(task.engine.partition, task.live_from)
+        if not self._decides:
+            return
+        engine = task.engine
+        engine.position = max(engine.position, task.live_from)
+        if engine.policy != self._plan.policy:
+            self._journal(task, Kind.POLICY, {"policy_hash": self._plan.policy.hash, "rules": self._plan.policy.records})
+        known = {active.content_hash for active in engine.active}
+        for baseline in self._baselines.values():
+            if baseline.content_hash in known:
+                continue
+            last = engine.time_of(baseline.model_id, baseline.model_version)
+            active = ActiveBaseline(
+                baseline.baseline_id,
+                baseline.model_id,
+                baseline.model_version,
+                baseline.content_hash,
+                None if last is None else self._plan.pane_after(last),
+            )
+            self._journal(task, Kind.BASELINE, active._asdict())
+
+    def _journal(self, task: Task, kind: Kind, value: Mapping[str, object]) -> None:
+        engine = task.engine
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+        entry = JournalEntry(self._plan.topic, engine.partition, engine.position, task.sequence, kind, text)
+        self._decide(task, entry)
+        self._outputs.journal.append(entry)
+        self._schedule.progressed(0, closed=True)
+
+    # -- commits -----------------------------------------------------------------------------------------------------
+
+    def _commit(self, snapshot_now: bool = False) -> None:
+        """Test and judge what closed, and publish everything since the last commit at once."""
+        if not self._tasks:
+            return
+        if self._refused is not None and not self._send(self._refused):
+            return
+        started = self._now()
+        with_snapshot = snapshot_now or self._schedule.snapshot_due(started)
+        if self._send(self._prepare(with_snapshot)):
+            self._schedule.committed(self._now(), with_snapshot)
+
+    def _prepare(self, with_snapshot: bool) -> Outputs:
+        outputs, self._outputs = self._outputs, Outputs()
+        closed, self._closed = self._closed, []
+        for header, event in metric_events(self._plan, closed, self._suite):
+            outputs.metrics.append(event)
+            outputs.alerts += self._tasks[header.partition].judge.judge(event, header.policy)
+        for partition, task in self._tasks.items():
+            outputs.positions[partition] = task.position
+            changes = task.judge.changes()
+            if changes:
+                outputs.rules[partition] = changes
+            if task.is_live and task.position != task.committed:
+                outputs.headers[partition] = self._header(task)
+            if with_snapshot and task.is_live and task.position != task.snapshot_position:
+                task.generation += 1
+                clocks, panes = snapshot.clocks(task.engine), snapshot.panes(task.engine)
+                outputs.snapshots[partition] = Snapshot(self._header(task, len(clocks) + len(panes)), clocks, panes)
+                task.snapshot_position = task.position
+        return outputs
+
+    def _header(self, task: Task, keys: int = 0) -> HeaderState:
+        progress = int(task.engine.progress[P])
+        return HeaderState(
+            position=task.position,
+            generation=task.generation,
+            keys=keys,
+            format=FORMAT,
+            plan_hash=self._plan.hash,
+            policy_hash=task.engine.policy.hash,
+            progress=progress if progress > -NEVER // 2 else None,
+            journal_sequence=task.sequence,
+            active_baselines=tuple(task.engine.active),
+            counters={},
+        )
+
+    def _send(self, outputs: Outputs) -> bool:
+        """Publish; False when the commit was refused: the same outputs go first next time."""
+        started = self._now()
+        try:
+            token = self._sink.commit(outputs)
+        except CommitRefusedError as error:
+            self._refused = outputs
+            self._observer.commit_refused(error)
+            return False
+        self._refused = None
+        for partition, position in outputs.positions.items():
+            if partition in self._tasks:
+                self._tasks[partition].committed = position
+                self._tasks[partition].token = token
+        self.tally.metrics += len(outputs.metrics)
+        self.tally.alerts += len(outputs.alerts)
+        for alert in outputs.alerts:
+            self._observer.alert(alert)
+        self._observer.committed(outputs, self._now() - started)
+        return True
+
+    # -- partitions --------------------------------------------------------------------------------------------------
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """Bring the partitions to where their last commit left them. Given up when another rebalance comes meanwhile."""
+        self._epoch += 1
+        epoch = self._epoch
+        committed = self._store.committed(partitions)
+        tasks: dict[int, Task] = {}
+        fresh: dict[int, Restored] = {}
+        for partition in partitions:
+            last, parked = committed[partition], self._parked.pop(partition, None)
+            if parked is not None and last is not None and last.token and last.token == parked.token:
+                self._observer.kept(partition, last.position)
+                tasks[partition] = parked
+                continue
+            restored = self._store.load(partition, self._source.heartbeat)
+            if epoch != self._epoch:
+                return
+            if last is None and restored.header is None and restored.snapshot is None:
+                fresh[partition] = restored
+                continue
+            tasks[partition] = self._restore(partition, None if last is None else last.position, restored)
+            self._observer.restored(partition, restored, tasks[partition].live_from)
+        self._parked.clear()
+        tasks |= self._begin(fresh)
+        self._tasks = tasks
+        self._source.seek({partition: task.engine.position for partition, task in tasks.items()})
+        for task in tasks.values():
+            if task.engine.position >= task.live_from:
+                self._reach(task, task.engine.position)
+        if fresh:
+            self._commit(snapshot_now=True)
+
+    def _begin(self, fresh: Mapping[int, Restored]) -> dict[int, Task]:
+        """Tasks of partitions that nobody has read yet."""
+        if not fresh:
+            return {}
+        journalled = [partition for partition, restored in fresh.items() if restored.journal]
+        if journalled and self._decides:
+            raise UsageError(
+                f"partition {journalled[0]} of {self._plan.topic}: there is a journal, but neither position nor state: another "
+                "group wrote it. Give this group journal and changelog topics of its own"
+            )
+        if self._start_at is None:
+            listed = ", ".join(map(str, fresh))
+            raise UsageError(
+                f"{self._plan.topic}: no position and no state for partition {listed}: say where to begin with "
+                "--start earliest, --start latest or --start TIME"
+            )
+        tasks = {}
+        for partition, position in self._start_at(list(fresh)).items():
+            engine = Engine(self._plan, partition, self._baselines)
+            engine.position = position
+            tasks[partition] = Task(engine, Judge(), position, 0, deque(fresh[partition].journal))
+        return tasks
+
+    def _restore(self, partition: int, position: int | None, restored: Restored) -> Task:
+        place = f"partition {partition} of {self._plan.topic}"
+        saved, last = restored.snapshot, restored.header
+        if position is None:
+            raise UsageError(f"{place}: there is state, but the group has no committed position (it expired or was deleted)")
+        if saved is None or last is None:
+            raise UsageError(f"{place}: the group has position {position}, but there is no state for it in the changelog")
+        if position != last.position:
+            raise UsageError(
+                f"{place}: the group's position is {position}, but the state says {last.position}: somebody moved the group's "
+                "offsets. Put them back, or start another group"
+            )
+        if saved.header.keys != len(saved.clocks) + len(saved.panes):
+            raise UsageError(f"{place}: the changelog holds {len(saved.clocks) + len(saved.panes)} of {saved.header.keys} things")
+        engine = snapshot.restore(self._plan, partition, self._baselines, saved.header, saved.clocks, saved.panes)
+        if saved.header.policy_hash == self._plan.policy.hash:
+            engine.policy = self._plan.policy
+        entries = [entry for entry in restored.journal if entry.sequence >= saved.header.journal_sequence]
+        return Task(
+            engine,
+            Judge(restored.rules),
+            position,
+            saved.header.journal_sequence,
+            deque(entries),
+            saved.header.generation,
+            committed=position,
+            snapshot_position=saved.header.position,
+        )
+
+    def revoked(self, partitions: Sequence[int]) -> None:
+        """Commit while that still counts, with a snapshot, so that whoever comes next starts where we stop."""
+        self._epoch += 1
+        self._observer.revoked(partitions)
+        try:
+            self._commit(snapshot_now=True)
+            clean = self._refused is None
+        except OutcomeUnknownError as error:
+            self._observer.rebuilt(error)
+            self._sink.reset()
+            clean = False
+        self._parked = {p: task for p, task in self._tasks.items() if clean and task.is_live}
+        self._drop()
+
+    def lost(self, partitions: Sequence[int]) -> None:
+        self._epoch += 1
+        self._observer.lost(partitions)
+        self._parked = {}
+        self._drop()
+
+    def _drop(self) -> None:
+        self._tasks, self._closed, self._outputs, self._refused = {}, [], Outputs(), None
+
+    def _rebuild(self, error: Exception) -> None:
+        """The outcome of a commit is unknown: forget what is in memory, and read back what is durable."""
+        self._observer.rebuilt(error)
+        partitions = sorted(self._tasks)
+        self._parked = {}
+        self._drop()
+        self._sink.reset()
+        self.assigned(partitions)

@@ -1,0 +1,206 @@
+"""The shape of the settings. Every field has a default but the few marked by their absence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from streammon.core.errors import UsageError
+from streammon.core.outputs import WindowSpec
+from streammon.core.plan import Plan
+from streammon.core.rules.threshold import Severity
+from streammon.settings import kinds
+from streammon.settings.durations import duration_text, parse_window, window_text
+from streammon.settings.kafka import DEFAULTS, Option, certificate_problems, check_options
+from streammon.settings.kinds import Count, Duration, Number, OneOrMany, Positive, Text, Topic, Window
+from streammon.settings.measurements import has_feature
+from streammon.settings.problems import Place, Problems
+
+PREFIX = "STREAMMON_"
+DELIMITER = "__"
+
+
+def _given(model: type[BaseModel], data: Any) -> Any:
+    """A key without a value (`delivery:` with every line below it commented out) means the default."""
+    if not isinstance(data, Mapping):
+        return data
+    return {key: value for key, value in data.items() if value is not None or key not in model.model_fields}
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, data: Any) -> Any:
+        return _given(cls, data)
+
+
+class Topics(Section):
+    events: Topic = "inference-events"
+    metrics: Topic = "streammon-metrics"
+    alerts: Topic = "streammon-alerts"
+    dead_letters: Topic = "streammon-dead-letters"
+    journal: Topic = "streammon-journal"
+    changelog: Topic = "streammon-changelog"
+
+    @model_validator(mode="after")
+    def _all_different(self) -> Self:
+        seen: dict[str, str] = {}
+        for field, name in self:
+            if name in seen:
+                raise Problems(((field,), f"is the topic of {seen[name]} too: each needs its own"))
+            seen[name] = field
+        return self
+
+
+class Input(Section):
+    framing: Literal["single_object", "raw"] = "single_object"
+    schemas: Annotated[tuple[kinds.SchemaFile, ...], OneOrMany] = ()
+    mapping: kinds.Columns = {}
+    max_record_bytes: Count = 1_048_576
+
+    @model_validator(mode="after")
+    def _raw_needs_one(self) -> Self:
+        if self.framing == "raw" and len(self.schemas) > 1:
+            raise Problems(
+                (("schemas",), "raw records do not say their schema: name one, or use framing single_object")
+            )
+        return self
+
+
+class Model(Section):
+    """Dimensions of the models that match, for those without a baseline."""
+
+    match: Text
+    features: kinds.Features = ()
+    classes: kinds.Names = ()
+    embedding: kinds.Dimension = 0
+
+
+class RuleSettings(Section):
+    id: Text
+    measurement: kinds.Measurement
+    window: Window | None = None  # the only one
+    above: Number | None = None
+    below: Number | None = None
+    feature: Text = "*"
+    model: Text = "*"
+    version: Text = "*"
+    lane: Text = "*"
+    min_samples: Count = 1
+    consecutive: Count = 1
+    cooldown: Duration = timedelta()
+    severity: Severity = "P3"
+    action: Literal["rollback", "page", "ticket"] = "ticket"
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("needs a limit, exactly one of above and below")
+        if self.feature != "*" and not has_feature(self.measurement):
+            raise Problems((("feature",), f"{self.measurement} is not per feature, so this rule would never fire"))
+        return self
+
+
+class Delivery(Section):
+    commit_interval: Positive = timedelta(seconds=1)
+    min_commit_interval: Duration = timedelta(milliseconds=200)
+    snapshot_interval: Positive = timedelta(seconds=30)
+    snapshot_events: Count = 500_000
+    session_timeout: Positive = timedelta(seconds=18)
+    transaction_timeout: Duration = timedelta(seconds=12)
+    max_batch: Count = 10_000
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        # A worker that lost its partitions must not have a transaction open that its successor has to wait for.
+        if self.transaction_timeout >= self.session_timeout:
+            limit = duration_text(self.session_timeout)
+            raise Problems((("transaction_timeout",), f"should be shorter than session_timeout ({limit})"))
+        if self.transaction_timeout < timedelta(seconds=1):
+            raise Problems((("transaction_timeout",), "should be at least 1s, Kafka's shortest"))
+        if self.min_commit_interval > self.commit_interval:
+            limit = duration_text(self.commit_interval)
+            raise Problems((("min_commit_interval",), f"should be no longer than commit_interval ({limit})"))
+        return self
+
+
+class Log(Section):
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    """Made by `load`, which joins the layers. `Settings()` itself reads nothing: it holds the defaults."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        env_ignore_empty=True,  # compose files pass `${NAME:-}`
+    )
+
+    group: Text = "streammon"
+    instance: Text | None = None
+    topics: Topics = Topics()
+    kafka: Annotated[dict[str, Option], BeforeValidator(check_options)] = dict(DEFAULTS)
+    insecure: bool = False
+    input: Input = Input()
+    windows: Annotated[tuple[Window, ...], OneOrMany] = (parse_window("1m"),)
+    allowed_lateness: Duration = timedelta(seconds=10)
+    idle_grace: Duration = timedelta(minutes=5)
+    max_future_skew: Duration = timedelta(minutes=5)
+    models: tuple[Model, ...] = ()
+    baselines: Annotated[tuple[Path, ...], OneOrMany] = ()
+    rules: tuple[RuleSettings, ...] = ()
+    delivery: Delivery = Delivery()
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed and nothing else: `load` joins the layers, so that errors can name the one at fault."""
+        return (init_settings,)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, data: Any) -> Any:
+        return _given(cls, data)
+
+    @field_validator("windows")
+    @classmethod
+    def _windows_fit(cls, windows: tuple[WindowSpec, ...]) -> tuple[WindowSpec, ...]:
+        try:
+            Plan(topic="", windows=windows)
+        except UsageError as error:
+            raise ValueError(str(error).removeprefix("windows: ")) from None
+        return windows
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        found = [*self._rule_problems(), *(() if self.insecure else certificate_problems(self.kafka))]
+        if found:
+            raise Problems(*found)
+        return self
+
+    def _rule_problems(self) -> Iterator[tuple[Place, str]]:
+        windows = ", ".join(map(window_text, self.windows))
+        seen: set[str] = set()
+        for index, rule in enumerate(self.rules):
+            if rule.id in seen:
+                yield ("rules", index, "id"), f"{rule.id} is the id of an earlier rule: each needs its own"
+            seen.add(rule.id)
+            if rule.window is None and len(self.windows) > 1:
+                yield ("rules", index), f"needs a window, one of {windows}"
+            if rule.window is not None and rule.window not in self.windows:
+                yield ("rules", index, "window"), f"should be one of windows ({windows}), or be added there"

@@ -1,0 +1,270 @@
+"""The measurements of one window, from its raw events, by the definitions of docs/measurements.md.
+
+A row is a dict with the fields of a measurement in schemas/metric_event.avsc, `method` left out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from math import isfinite, isinf, isnan, log, nan, sqrt
+from typing import Any
+
+import numpy as np
+from scipy.stats import chi2, kstwobign
+
+from tests.oracle.files import Baseline, Event, Shape
+
+Row = dict[str, Any]
+SCORE_BINS = 100
+QUANTILES = (("p50", 50), ("p95", 95), ("p99", 99))  # percent, so that the order statistic is exact
+
+
+def measure(events: Sequence[Event], size: int, shape: Shape, baseline: Baseline | None) -> list[Row]:
+    """All rows of a window of `size` microseconds. `shape` is the baseline's where there is one."""
+    rows = traffic(events, size) + latency(events) + prediction(events, shape.classes)
+    rows += features(events, shape.features, baseline)
+    if baseline is not None:
+        rows += feature_drift(events, baseline) + score_drift(events, baseline) + class_drift(events, baseline)
+    return rows
+
+
+def row(name: str, value: float | None, n: int, feature: str | None = None, **statistics: Any) -> Row:
+    """`value` None: there was nothing to compute from."""
+    flag = None
+    if value is None:
+        flag = "empty"
+    elif not isfinite(value):
+        flag = "nan" if isnan(value) else "inf" if value > 0 else "-inf"
+        value = None
+    optional = {"effect": None, "p": None, "n_eff": None, "reference_n": None, "threshold": None, "mde": None}
+    return {"name": name, "value": value, "feature": feature, "n": n, **optional, "flag": flag, **statistics}
+
+
+def share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def variance(values: Sequence[float]) -> float | None:
+    """With n - 1: 0 / 0 for a single value."""
+    if not values:
+        return None
+    if len(values) == 1:
+        return nan
+    with np.errstate(all="ignore"):
+        return float(np.var(np.array(values, np.float64), ddof=1))
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    square = variance(values)
+    return None if square is None else sqrt(square)
+
+
+# --- families ---------------------------------------------------------------------------------------------------------
+
+
+def traffic(events: Sequence[Event], size: int) -> list[Row]:
+    n = len(events)
+    statuses = [event["http_status"] or 0 for event in events]
+    valid = [status for status in statuses if 100 <= status <= 599]
+    return [
+        row("traffic.count", n, n),
+        row("traffic.qps", n / (size / 1_000_000), n),
+        row("traffic.rate_4xx", share(sum(400 <= s <= 499 for s in valid), len(valid)), len(valid)),
+        row("traffic.rate_5xx", share(sum(500 <= s <= 599 for s in valid), len(valid)), len(valid)),
+        row("traffic.invalid_status", sum(s != 0 and not 100 <= s <= 599 for s in statuses), n),
+        row("traffic.timeout_rate", share(sum(bool(event["timed_out"]) for event in events), n), n),
+    ]
+
+
+def latency(events: Sequence[Event]) -> list[Row]:
+    values = [event["latency_ms"] for event in events if event["latency_ms"] is not None]
+    good = sorted(value for value in values if isfinite(value) and value >= 0)
+    in_order = [value for value in values if isfinite(value) and value >= 0]
+    n = len(good)
+    rows = [row(f"latency.{name}", good[percent * (n - 1) // 100] if good else None, n) for name, percent in QUANTILES]
+    return [
+        *rows,
+        row("latency.mean", mean(in_order), n),
+        row("latency.max", good[-1] if good else None, n),
+        row("latency.invalid", sum(value < 0 or isinf(value) for value in values), len(events)),
+    ]
+
+
+def prediction(events: Sequence[Event], classes: Sequence[str]) -> list[Row]:
+    n = len(events)
+    scores = [event["score"] for event in events if event["score"] is not None]
+    finite = [score for score in scores if isfinite(score)]
+    probs = [event["probs"] for event in events if event["probs"] and all(map(isfinite, event["probs"]))]
+    entropies = [sum(-p * log(p) for p in vector if p > 0) for vector in probs]
+    rows = [
+        row("prediction.score_mean", mean(finite), len(finite)),
+        row("prediction.score_sd", deviation(finite), len(finite)),
+        row("prediction.score_invalid", sum(score < 0 or score > 1 for score in scores), n),
+        row("prediction.entropy", mean(entropies), len(probs)),
+        row("prediction.top_probability", mean([max(vector) for vector in probs]), len(probs)),
+    ]
+    if classes:
+        predicted = [event["prediction"] for event in events if event["prediction"] is not None]
+        counts, total = Counter(predicted), len(predicted)
+        unseen = sum(label not in classes for label in predicted)
+        rows += [row("prediction.class_share", share(counts[name], total), total, name) for name in classes]
+        rows.append(row("prediction.unseen_rate", share(unseen, total), total))
+    return rows
+
+
+def feature_columns(events: Sequence[Event], names: Sequence[str]) -> list[list[float]]:
+    """Per feature, its values in all events that recorded features."""
+    recorded = [event["features"] for event in events if event["features"]]
+    return [[vector[f] for vector in recorded] for f in range(len(names))]
+
+
+def features(events: Sequence[Event], names: Sequence[str], baseline: Baseline | None) -> list[Row]:
+    columns = feature_columns(events, names)
+    finite = [[value for value in column if isfinite(value)] for column in columns]
+    rows = []
+    for statistic, compute in (("mean", mean), ("variance", variance), ("sd", deviation)):
+        rows += [row(f"feature.{statistic}", compute(v), len(v), f) for f, v in zip(names, finite, strict=True)]
+    for statistic, counts in (("missing_rate", isnan), ("non_finite_rate", isinf)):
+        for name, column in zip(names, columns, strict=True):
+            rows.append(row(f"feature.{statistic}", share(sum(map(counts, column)), len(column)), len(column), name))
+    if baseline is not None:
+        for f, (name, values) in enumerate(zip(names, finite, strict=True)):
+            edges = fine_edges(baseline, f)
+            outside = sum(value < edges[0] or value >= edges[-1] for value in values)
+            rows.append(row("feature.out_of_range_rate", share(outside, len(values)), len(values), name))
+    return rows
+
+
+# --- drift ------------------------------------------------------------------------------------------------------------
+
+
+def fine_edges(baseline: Baseline, f: int) -> list[float]:
+    """Of feature f; the last edge is the float after the greatest reference value."""
+    edges: list[float] = baseline.edges[f, : baseline.bins[f] + 1].tolist()
+    return edges
+
+
+def score_bin(score: float) -> int:
+    """100 equal bins of [0, 1]; 1 belongs to the last."""
+    return min(int(score * SCORE_BINS), SCORE_BINS - 1)
+
+
+def feature_drift(events: Sequence[Event], baseline: Baseline) -> list[Row]:
+    names = baseline.feature_names
+    per_feature = []
+    for f, column in enumerate(feature_columns(events, names)):
+        edges = fine_edges(baseline, f)
+        current = [0] * baseline.counts.shape[1]
+        for value in column:
+            if isfinite(value):
+                current[bisect_right(edges, value)] += 1  # 0: below the range, bins + 1: above
+        reference, groups = baseline.counts[f].tolist(), baseline.groups[f].tolist()
+        per_feature.append(drift("feature.", current, reference, groups, ordinal=True, feature=names[f]))
+    return [rows[statistic] for statistic in range(5) for rows in per_feature]
+
+
+def score_drift(events: Sequence[Event], baseline: Baseline) -> list[Row]:
+    current = [0] * SCORE_BINS
+    for event in events:
+        score = event["score"]
+        if score is not None and 0 <= score <= 1:
+            current[score_bin(score)] += 1
+    reference, groups = baseline.score_counts.tolist(), baseline.score_groups.tolist()
+    return drift("prediction.score_", current, reference, groups, ordinal=True)
+
+
+def class_drift(events: Sequence[Event], baseline: Baseline) -> list[Row]:
+    if not baseline.class_names:
+        return []
+    cell = {name: number for number, name in enumerate(baseline.class_names)}
+    current = [0] * (len(cell) + 1)
+    for event in events:
+        if event["prediction"] is not None:
+            current[cell.get(event["prediction"], len(cell))] += 1
+    return drift("prediction.class_", current, baseline.class_counts.tolist(), range(len(current)), ordinal=False)
+
+
+def drift(
+    prefix: str,
+    current: Sequence[int],
+    reference: Sequence[int],
+    groups: Sequence[int],
+    *,
+    ordinal: bool,
+    feature: str | None = None,
+) -> list[Row]:
+    """Rows of one distribution from its counts by cell; `groups` names each cell's group."""
+    n, m = sum(current), sum(reference)
+    names = [prefix + name for name in ("ks", "psi", "psi_excess", "kl", "js")[0 if ordinal else 1 :]]
+    if n == 0 or m == 0:
+        return [row(name, None, n, feature, reference_n=m) for name in names]
+    c, r = group_counts(current, reference, groups)
+    size = len(c)
+    p = [(count + 0.5) / (n + 0.5 * size) for count in c]
+    q = [(count + 0.5) / (m + 0.5 * size) for count in r]
+    psi = sum((a - b) * log(a / b) for a, b in zip(p, q, strict=True))
+    excess = psi - (size - 1) * (1 / n + 1 / m)
+    js = jensen_shannon(p, q)
+    low_n = any(n * (a + b) / (n + m) < 5 for a, b in zip(c, r, strict=True))
+    statistics: dict[str, tuple[float, dict[str, Any]]] = {
+        "psi": (psi, {"effect": excess, "flag": "low_n"} if low_n else {"effect": excess, "p": pearson_p(c, r)}),
+        "psi_excess": (excess, {}),
+        "kl": (kullback_leibler(p, q), {}),
+        "js": (js, {"effect": sqrt(max(js, 0.0))}),
+    }
+    if ordinal:
+        d = kolmogorov_smirnov(current, reference)
+        statistics = {"ks": (d, {"effect": d, "p": float(kstwobign.sf(sqrt(n * m / (n + m)) * d))}), **statistics}
+    return [
+        row(prefix + name, value, n, feature, reference_n=m, **optional)
+        for name, (value, optional) in statistics.items()
+    ]
+
+
+def group_counts(
+    current: Sequence[int], reference: Sequence[int], groups: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Counts by group, in the order of groups, without those that are empty in both."""
+    c: Counter[int] = Counter()
+    r: Counter[int] = Counter()
+    for cell, group in enumerate(groups):
+        c[group] += current[cell]
+        r[group] += reference[cell]
+    kept = [group for group in sorted(c) if c[group] or r[group]]
+    return [c[group] for group in kept], [r[group] for group in kept]
+
+
+def kolmogorov_smirnov(current: Sequence[int], reference: Sequence[int]) -> float:
+    n, m = sum(current), sum(reference)
+    below_c = below_r = 0
+    greatest = 0.0
+    for a, b in zip(current, reference, strict=True):
+        below_c, below_r = below_c + a, below_r + b
+        greatest = max(greatest, abs(below_c / n - below_r / m))
+    return greatest
+
+
+def pearson_p(c: Sequence[int], r: Sequence[int]) -> float | None:
+    """p of the two-sample chi-square test on counts by group, none of them empty in both."""
+    n, m = sum(c), sum(r)
+    statistic = 0.0
+    for a, b in zip(c, r, strict=True):
+        for count, total in ((a, n), (b, m)):
+            expected = total * (a + b) / (n + m)
+            statistic += (count - expected) ** 2 / expected
+    return float(chi2.sf(statistic, len(c) - 1)) if len(c) > 1 else None
+
+
+def kullback_leibler(p: Sequence[float], q: Sequence[float]) -> float:
+    return sum(a * log(a / b) for a, b in zip(p, q, strict=True))
+
+
+def jensen_shannon(p: Sequence[float], q: Sequence[float]) -> float:
+    middle = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
+    return (kullback_leibler(p, middle) + kullback_leibler(q, middle)) / 2

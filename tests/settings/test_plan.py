@@ -1,0 +1,168 @@
+"""The plan: its hash follows what changes results, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.core.errors import UsageError
+from streammon.core.outputs import Series
+from streammon.core.plan import Plan
+from streammon.core.rules import Threshold
+from streammon.settings import load, plan
+from streammon.settings.measurements import MEASUREMENTS
+from tests.settings.helpers import ROOT, Write
+
+BASE = """
+topics: {events: in}
+windows: [1m, 1h]
+allowed_lateness: 60s
+models:
+- {match: "a*", features: 2, classes: [x, y], embedding: 3}
+- {match: "*", features: [age, income]}
+input: {mapping: {ts: at, latency_ms: took}}
+rules:
+- {id: slow, measurement: latency.p95, window: 1m, above: 250, cooldown: 15m}
+- {id: drift, measurement: feature.psi, window: 1h, above: 0.2, feature: f1}
+"""
+
+
+@pytest.fixture
+def base(write: Write) -> Plan:
+    return plan(load(write(BASE)))
+
+
+def test_what_the_plan_holds(base: Plan) -> None:
+    assert base.topic == "in"
+    assert [spec.text for spec in base.windows] == ["60000000/60000000/0", "3600000000/3600000000/0"]
+    assert (base.allowed_lateness, base.idle_grace, base.max_future_skew) == (60_000_000, 300_000_000, 300_000_000)
+    assert base.layout(Series("abc", "1", "prod")).features == ("f0", "f1")
+    assert base.layout(Series("abc", "1", "prod")).embedding == 3
+    assert base.layout(Series("b", "1", "prod")).features == ("age", "income")
+    drift, slow = base.policy.rules
+    assert slow == Threshold("slow", "latency.p95", "60000000/60000000/0", above=250.0, cooldown=900_000_000)
+    assert drift == Threshold("drift", "feature.psi", "3600000000/3600000000/0", above=0.2, feature="f1")
+
+
+def test_a_rule_watches_the_only_window(write: Write) -> None:
+    rules = plan(load(write("windows: 5m\nrules: [{id: a, measurement: traffic.qps, below: 1}]"))).policy.rules
+    assert rules[0].window == "300000000/300000000/0"
+
+
+def test_topic_of_a_recorded_file(base: Plan, write: Write) -> None:
+    other = plan(load(write(BASE)), topic="recorded")
+    assert other.topic == "recorded"
+    assert other.hash != base.hash
+
+
+def test_spelling_and_order_do_not_matter(base: Plan, write: Write) -> None:
+    other = plan(
+        load(
+            write(
+                """
+rules:
+- {above: 2.0e-1, feature: f1, window: 60m, measurement: feature.psi, id: drift, min_samples: 1, lane: "*"}
+- {cooldown: 900s, above: 250.0, window: 60s, measurement: latency.p95, id: slow}
+input: {framing: single_object, mapping: {latency_ms: took, score: score, ts: at}}
+models:
+- {features: [f0, f1], match: "a*", embedding: 3, classes: [x, y]}
+- {match: "*", features: [age, income]}
+idle_grace: 300000ms
+allowed_lateness: 1m
+windows: [3600s, 60s]
+topics: {events: in}
+"""
+            )
+        )
+    )
+    assert other == base
+    assert (other.hash, other.policy.hash) == (base.hash, base.policy.hash)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "group: other",
+        "instance: a",
+        "delivery: {max_batch: 7, commit_interval: 3s, session_timeout: 1m}",
+        "log: {level: debug}",
+        "kafka: {bootstrap.servers: 'a:1'}",
+        "device: cpu",
+        "insecure: true",
+        "baselines: [somewhere]",
+    ],
+)
+def test_what_changes_no_result_changes_no_hash(more: str, base: Plan, write: Write) -> None:
+    assert plan(load(write(f"{BASE}{more}\n"))) == base
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("events: in", "events: other"),
+        ("windows: [1m, 1h]", "windows: [1m, 1h, 2h]"),
+        ("allowed_lateness: 60s", "allowed_lateness: 61s"),
+        ("allowed_lateness: 60s", "allowed_lateness: 60s\nidle_grace: 1m"),
+        ("allowed_lateness: 60s", "allowed_lateness: 60s\nmax_future_skew: 1m"),
+        ("features: 2", "features: 3"),
+        ("classes: [x, y]", "classes: [y, x]"),
+        ("latency_ms: took", "latency_ms: duration"),
+        ("input: {", "input: {max_record_bytes: 1000, "),
+        ("input: {", "input: {framing: raw, "),
+    ],
+)
+def test_what_changes_results_changes_the_plan_only(old: str, new: str, base: Plan, write: Write) -> None:
+    other = plan(load(write(BASE.replace(old, new))))
+    assert other.hash != base.hash
+    assert other.policy.hash == base.policy.hash
+
+
+@pytest.mark.parametrize("old, new", [("above: 250", "above: 251"), ("id: slow", "id: slower"), ("15m", "16m")])
+def test_rules_change_the_policy_only(old: str, new: str, base: Plan, write: Write) -> None:
+    other = plan(load(write(BASE.replace(old, new))))
+    assert other.policy.hash != base.policy.hash
+    assert other.hash == base.hash
+
+
+def test_schemas_count_by_content(write: Write, tmp_path: Path) -> None:
+    one = {"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]}
+    (tmp_path / "a.avsc").write_text(json.dumps(one))
+    (tmp_path / "b.avsc").write_text(json.dumps(dict(reversed(one.items())), indent=4))
+    (tmp_path / "c.avsc").write_text(json.dumps({**one, "name": "S"}))
+    hashes = {
+        schemas: plan(load(write(f"input: {{schemas: [{schemas}]}}"))).hash
+        for schemas in ("a.avsc", "b.avsc", "a.avsc, b.avsc", "c.avsc", "a.avsc, c.avsc", "c.avsc, b.avsc")
+    }
+    assert hashes["a.avsc"] == hashes["b.avsc"] == hashes["a.avsc, b.avsc"]
+    assert hashes["a.avsc, c.avsc"] == hashes["c.avsc, b.avsc"]
+    assert len(set(hashes.values())) == 3
+
+
+def test_a_schema_that_is_no_json_is_named(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "a.avsc").write_text("{")
+    with pytest.raises(UsageError, match=r"input\.schemas: .*a\.avsc is not JSON"):
+        plan(load(write("input: {schemas: a.avsc}")))
+
+
+@pytest.mark.parametrize("framing", ["single_object", "raw"])
+def test_decoding_is_what_the_decoder_takes(framing: str) -> None:
+    """Also: the canonical schema is found when none is named."""
+    decoding = plan(load(None, {"input": {"framing": framing, "mapping": {"features": ["score"]}}})).decoding
+    assert AvroDecoder(**json.loads(decoding)).max_record_bytes == 1_048_576
+
+
+def test_the_measurements_are_those_of_the_documentation() -> None:
+    head, drift = (ROOT / "docs" / "measurements.md").read_text().split("## Drift")
+    names: list[str] = []
+    for row in re.findall(r"^\| (`.*?) \|", head, re.MULTILINE):
+        for name in re.findall(r"`([\w.]+)`", row):
+            names.append(name if not name.startswith(".") else names[-1].split(".")[0] + name)
+    statistics = re.findall(r"^\| `\.(\w+)`", drift, re.MULTILINE)
+    for prefix in re.findall(r"`([\w.]+)\*`", drift):
+        names += [prefix + statistic for statistic in statistics if (prefix, statistic) != ("prediction.class_", "ks")]
+    assert len(names) > 30
+    assert tuple(names) == MEASUREMENTS

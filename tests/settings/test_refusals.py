@@ -1,0 +1,166 @@
+"""Every refusal names its place, its key and the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streammon.core.errors import UsageError
+from streammon.settings import Settings, dump, load
+from tests.settings.helpers import Write, refusal
+
+REFUSALS = {  # file: what is said
+    "grup: x": "FILE:1: grup: unknown key; did you mean group?",
+    "_env_file: x": "FILE:1: _env_file: unknown key; known are group, instance, ",
+    "group: a\ndelivery:\n  comit_interval: 1s": (
+        "FILE:3: delivery.comit_interval: unknown key; did you mean commit_interval?"
+    ),
+    "\nrules:\n- id: a\n  measurement: latency.p95\n  above: 1\n  windo: 1m": (
+        "FILE:6: rules[0].windo: unknown key; did you mean window?"
+    ),
+    "models: [{match: a, feature: 1}]": "FILE:1: models[0].feature: unknown key; did you mean features?",
+    "log: {format: xml}": "FILE:1: log.format: should be 'console' or 'json'",
+    "log: loud": "FILE:1: log: should be a mapping, one `key: value` per line",
+    "group: 1": "FILE:1: group: should be text: put it in quotes",
+    "group: ''": "FILE:1: group: should not be empty",
+    'group: "a\\nb"': "FILE:1: group: should hold no control characters: it is shown in terminals and logs",
+    "topics:\n  events: a b": "FILE:2: topics.events: should be a topic's name: ",
+    "topics:\n  events: a\n  alerts: a": "FILE:3: topics.alerts: is the topic of events too: each needs its own",
+    "insecure: maybe": "FILE:1: insecure: should be true or false",
+    "input:\n  schemas: [/no/such.avsc]": "FILE:2: input.schemas[0]: there is no file /no/such.avsc",
+    "input:\n  max_record_bytes: true": "FILE:2: input.max_record_bytes: should be a number",
+    "input:\n  mapping:\n    fetures: a": "FILE:3: input.mapping.fetures: unknown field; did you mean features?",
+    "input: {mapping: {ts: [a, b]}}": "FILE:1: input.mapping.ts: takes one path: only features, ",
+    "input: {mapping: {ts: 3}}": "FILE:1: input.mapping.ts: should be a path such as request.age, or a list of them",
+    "windows: []": "FILE:1: windows: at least one window is needed, for example 1m",
+    "windows: [1m, 60s]": "FILE:1: windows: a window is named twice",
+    "windows:\n- 1m\n- 5m every 1m": "FILE:3: windows[1]: sliding windows are not built yet: ",
+    "windows: [1h, 1ms]": "FILE:1: windows: 3600000000/3600000000/0 would have ",
+    "windows: {a: 1}": "FILE:1: windows: should be a list",
+    "allowed_lateness: 10": "FILE:1: allowed_lateness: a duration needs a unit: write 10s, not 10",
+    "idle_grace: soon": "FILE:1: idle_grace: should be a duration such as 200ms, 90s, 1m, 1h or 1d",
+    "models:\n- features: 3": "FILE:2: models[0].match: is required, and missing",
+    "models: [{match: a, features: 0}]": "FILE:1: models[0].features: should be 1 to 100000, or a list of names",
+    "models: [{match: a, features: true}]": "FILE:1: models[0].features: should be the number of features, or a list",
+    "models: [{match: a, features: [x, y, x]}]": "FILE:1: models[0].features[2]: is named twice: keep one",
+    "models:\n- match: a\n  classes:\n  - '0'\n  - 1": (
+        "FILE:5: models[0].classes[1]: should be text: put it in quotes"
+    ),
+    "models: [{match: a, embedding: -1}]": "FILE:1: models[0].embedding: should be at least 0",
+    "rules:\n- measurement: latency.p95\n  above: 1": "FILE:2: rules[0].id: is required, and missing",
+    "rules:\n- id: a\n  measurement: latency.p96\n  above: 1": (
+        "FILE:3: rules[0].measurement: unknown measurement; did you mean latency.p9"
+    ),
+    "rules:\n- {id: a, measurement: latency.p95}": "FILE:2: rules[0]: needs a limit, exactly one of above and below",
+    "rules:\n- {id: a, measurement: latency.p95, above: 1, below: 0}": (
+        "FILE:2: rules[0]: needs a limit, exactly one of above and below"
+    ),
+    "rules: [{id: a, measurement: latency.p95, above: .nan}]": "FILE:1: rules[0].above: should be a finite number",
+    "rules: [{id: a, measurement: latency.p95, above: yes}]": "FILE:1: rules[0].above: should be a number",
+    "rules: [{id: a, measurement: latency.p95, above: 1, feature: f1}]": (
+        "FILE:1: rules[0].feature: latency.p95 is not per feature, so this rule would never fire"
+    ),
+    "rules:\n- {id: a, measurement: latency.p95, above: 1}\n- {id: a, measurement: latency.p50, above: 1}": (
+        "FILE:3: rules[1].id: a is the id of an earlier rule: each needs its own"
+    ),
+    "windows: [1m, 1h]\nrules:\n- {id: a, measurement: latency.p95, above: 1}": (
+        "FILE:3: rules[0]: needs a window, one of 1m, 1h"
+    ),
+    "rules:\n- id: a\n  measurement: latency.p95\n  above: 1\n  window: 5m": (
+        "FILE:5: rules[0].window: should be one of windows (1m), or be added there"
+    ),
+    "rules: [{id: a, measurement: latency.p95, above: 1, min_samples: 0}]": (
+        "FILE:1: rules[0].min_samples: should be at least 1"
+    ),
+    "delivery:\n  session_timeout: 12s": (
+        "FILE:1: delivery.transaction_timeout: should be shorter than session_timeout (12s)"
+    ),
+    "delivery:\n  min_commit_interval: 2s": (
+        "FILE:2: delivery.min_commit_interval: should be no longer than commit_interval (1s)"
+    ),
+    "delivery: {commit_interval: 0s}": "FILE:1: delivery.commit_interval: should be longer than 0s",
+    "delivery: {transaction_timeout: 10ms}": "FILE:1: delivery.transaction_timeout: should be at least 0:00:01",
+    "device: gpu": "FILE:1: device: should be 'auto', 'cpu' or 'cuda'",
+    "- 1": "FILE:1: should be a mapping, one `key: value` per line",
+}
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_refusals_name_line_key_and_way_out(text: str, write: Write) -> None:
+    said = refusal(write(text))
+    assert said.startswith(REFUSALS[text])
+    assert "\n" not in said
+
+
+def test_every_problem_gets_its_line(write: Write) -> None:
+    said = refusal(write("grup: x\nwindows: [1x]\nlog:\n  level: 3")).splitlines()
+    assert sorted(line.split(": ")[0] for line in said) == ["FILE:1", "FILE:2", "FILE:4"]
+
+
+def test_a_raw_input_has_one_schema(write: Write, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text("{}")
+    said = refusal(write("input:\n  framing: raw\n  schemas: [a, b]"))
+    assert said.startswith("FILE:3: input.schemas: raw records do not say their schema: name one")
+
+
+def test_a_variable_is_named_by_its_name(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("delivery: {max_batch: 5}")
+    for name, value, said in [
+        ("STREAMMON_DELIVERY__MAX_BATCH", "x", "delivery.max_batch: should be a whole number"),
+        ("STREAMMON_DELIVERY__MAXBATCH", "x", "delivery.maxbatch: unknown key; did you mean max_batch?"),
+        ("STREAMMON_GRUP", "x", "grup: unknown key; did you mean group?"),
+        ("STREAMMON_KAFKA__GROUP_ID", "x", "kafka.group.id: is reserved: it names the group"),
+        ("STREAMMON_RULES", "[{id: a}]", "rules[0].measurement: is required, and missing"),
+        ("STREAMMON_TOPICS", "7", "topics: should be a mapping, one `key: value` per line"),
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert refusal(path).startswith(f"environment variable {name}: {said}")
+
+
+def test_a_variable_that_is_no_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMMON_WINDOWS", "[1m")
+    assert refusal(None).startswith("environment variable STREAMMON_WINDOWS:1: expected ',' or ']'")
+
+
+def test_the_command_line_is_named(write: Write) -> None:
+    assert refusal(write("group: a"), {"topics": {"evnts": "x"}}) == (
+        "command line: topics.evnts: unknown key; did you mean events?"
+    )
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "none.yaml").startswith("FILE: cannot be read (No such file or directory): ")
+    assert refusal(tmp_path).startswith("FILE: cannot be read (Is a directory): ")
+    (tmp_path / "latin").write_bytes(b"group: \xe9")
+    assert refusal(tmp_path / "latin") == "FILE:1: is not UTF-8: save it as UTF-8"
+
+
+KEYS = [*Settings.model_fields, "match", "features", "classes", "embedding", "id", "measurement", "above", "window"]
+KEYS += ["framing", "schemas", "mapping", "ts", "sasl.password", "sasl.password_file", "ssl.ca.location", "group.id"]
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
+VALUES |= st.sampled_from(["1m", "1m every 1s", "latency.p95", "~nobody/x", "feature.psi", "raw", "*", b"x"])
+ANYTHING = st.recursive(
+    VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=4))
+def test_anything_is_settings_or_a_refusal(data: dict[str, Any]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "streammon.yaml")
+        path.write_text(yaml.safe_dump(data))
+        for arguments in ((path,), (None, data)):
+            try:
+                settings = load(*arguments)
+            except UsageError as error:
+                assert str(error)
+            else:
+                assert dump(settings)

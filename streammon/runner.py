@@ -153,9 +153,7 @@ class Runner:
         while low < run.high:
             first = int(offset[low])
             self._reach(task, first)
-            bound = min(
-                task.pending[0].position if task.pending else NEVER, NEVER if task.is_live else task.live_from
-            )
+            bound = min(task.pending[0].position if task.pending else NEVER, NEVER if task.is_live else task.live_from)
             high = low + int(np.searchsorted(offset[low : run.high], bound))
             fed = task.engine.feed(events.rows(low, high))
             if task.is_live:
@@ -211,7 +209,9 @@ class Runner:
         engine = task.engine
         engine.position = max(engine.position, task.live_from)
         if engine.policy != self._plan.policy:
-            self._journal(task, Kind.POLICY, {"policy_hash": self._plan.policy.hash, "rules": self._plan.policy.records})
+            self._journal(
+                task, Kind.POLICY, {"policy_hash": self._plan.policy.hash, "rules": self._plan.policy.records}
+            )
         known = {active.content_hash for active in engine.active}
         for baseline in self._baselines.values():
             if baseline.content_hash in known:
@@ -363,16 +363,22 @@ class Runner:
         place = f"partition {partition} of {self._plan.topic}"
         saved, last = restored.snapshot, restored.header
         if position is None:
-            raise UsageError(f"{place}: there is state, but the group has no committed position (it expired or was deleted)")
+            raise UsageError(
+                f"{place}: there is state, but the group has no committed position (it expired or was deleted)"
+            )
         if saved is None or last is None:
-            raise UsageError(f"{place}: the group has position {position}, but there is no state for it in the changelog")
+            raise UsageError(
+                f"{place}: the group has position {position}, but there is no state for it in the changelog"
+            )
         if position != last.position:
             raise UsageError(
                 f"{place}: the group's position is {position}, but the state says {last.position}: somebody moved the group's "
                 "offsets. Put them back, or start another group"
             )
         if saved.header.keys != len(saved.clocks) + len(saved.panes):
-            raise UsageError(f"{place}: the changelog holds {len(saved.clocks) + len(saved.panes)} of {saved.header.keys} things")
+            raise UsageError(
+                f"{place}: the changelog holds {len(saved.clocks) + len(saved.panes)} of {saved.header.keys} things"
+            )
         engine = snapshot.restore(self._plan, partition, self._baselines, saved.header, saved.clocks, saved.panes)
         if saved.header.policy_hash == self._plan.policy.hash:
             engine.policy = self._plan.policy

@@ -100,7 +100,9 @@ def set_up(form: str, level: str) -> None:
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", {})
-        return json.dumps({"time": record.created, "level": record.levelname, "event": record.msg, **fields}, default=str)
+        return json.dumps(
+            {"time": record.created, "level": record.levelname, "event": record.msg, **fields}, default=str
+        )
 
 
 class _Console(logging.Formatter):

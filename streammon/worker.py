@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaException
-
 from streammon import assembly
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.kafka_admin import Admin
@@ -17,7 +15,6 @@ from streammon.adapters.kafka_sink import KafkaSink, Topics
 from streammon.adapters.kafka_source import KafkaSource
 from streammon.adapters.kafka_state import KafkaStateStore
 from streammon.core.commit import CommitPolicy
-from streammon.core.errors import UsageError
 from streammon.core.suite import Suite
 from streammon.runner import Runner
 from streammon.settings import Settings, kafka_options, plan
@@ -42,21 +39,25 @@ def run(
     delivery = settings.delivery
     worker = settings.instance or secrets.token_hex(8)
     changelog = Changelog()
-    try:
-        source = KafkaSource(topics.events, _consumer_options(settings, options), delivery.max_batch)
-        store = KafkaStateStore(source, options, topics.changelog, topics.journal, changelog)
-        sink = KafkaSink(
-            source,
-            options,
-            f"streammon.{settings.group}.{worker}",
-            topics,
-            changelog,
-            delivery.transaction_timeout.total_seconds(),
-            on_step,
-        )
-    except KafkaException as error:
-        raise UsageError(f"kafka: the client refuses its options: {error.args[0].str()}") from error
-    log(Event.STARTED, group=settings.group, worker=worker, topic=topics.events, partitions=partitions, plan=the_plan.hash)
+    source = KafkaSource(topics.events, _consumer_options(settings, options), delivery.max_batch)
+    store = KafkaStateStore(source, options, topics.changelog, topics.journal, changelog)
+    sink = KafkaSink(
+        source,
+        options,
+        f"streammon.{settings.group}.{worker}",
+        topics,
+        changelog,
+        delivery.transaction_timeout.total_seconds(),
+        on_step,
+    )
+    log(
+        Event.STARTED,
+        group=settings.group,
+        worker=worker,
+        topic=topics.events,
+        partitions=partitions,
+        plan=the_plan.hash,
+    )
     runner = Runner(
         plan=the_plan,
         baselines=baselines,

@@ -26,11 +26,11 @@ class ColumnSet:
     strings: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()  # of numbers
     string_lists: tuple[str, ...] = ()
-    times: frozenset[str] = field(default=frozenset())  # ints that are long: microseconds, or as their type says
-    flags: frozenset[str] = field(default=frozenset())  # ints that are boolean
-    binary: frozenset[str] = field(default=frozenset())  # strings that are bytes and need not be UTF-8
-    required: frozenset[str] = field(default=frozenset())  # ints and strings whose null is MISSING
-    reserved: frozenset[str] = field(default=frozenset())  # strings in which a lone `*` is RANGE
+    times: frozenset[str] = frozenset()  # ints that are long: microseconds, or as their type says
+    flags: frozenset[str] = frozenset()  # ints that are boolean
+    binary: frozenset[str] = frozenset()  # strings that are bytes and need not be UTF-8
+    required: frozenset[str] = frozenset()  # ints and strings whose null is MISSING
+    reserved: frozenset[str] = frozenset()  # strings in which a lone `*` is RANGE
 
     def allocate(self, rows: int, values: int, items: int) -> Columns:
         """Columns with room for so many list values and strings of lists. Room that is not touched costs no memory."""

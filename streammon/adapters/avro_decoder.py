@@ -62,7 +62,7 @@ class AvroDecoder:
     def explain(self, value: bytes) -> Failure:
         """What is wrong with one record, given its value; Code.OK where nothing is. For dead letters, one at a time."""
         one = np.zeros(1, np.int64)
-        buffer = np.array(list(value), np.uint8)  # frombuffer refuses an empty value
+        buffer = np.frombuffer(value + b"\0", np.uint8)  # an empty buffer is refused
         record = RecordBatch(
             buffer, one, one + len(value), one, one, (Run(0, 0, 1),), lambda _: Origin(None, value, ())
         )

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from streammon.adapters.kafka_errors import refusal
+from streammon.adapters.kafka_errors import connect, refusal
 from streammon.adapters.kafka_sink import Topics
 from streammon.core.errors import UsageError
 
@@ -21,10 +21,7 @@ class Admin:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._bootstrap = str(options.get("bootstrap.servers"))
-        try:
-            self._client = AdminClient(dict(options))
-        except KafkaException as error:
-            raise UsageError(f"kafka: {error.args[0].str()}") from error
+        self._client = connect(AdminClient, dict(options))
 
     def partitions(self) -> dict[str, int]:
         """Number of partitions by topic."""
@@ -53,7 +50,9 @@ class Admin:
         existing = self.partitions()
         missing = [name for name in topics if name not in existing]
         if missing:
-            raise UsageError(f"no such topic at {self._bootstrap}: {', '.join(missing)}. `streammon topics create` makes them")
+            raise UsageError(
+                f"no such topic at {self._bootstrap}: {', '.join(missing)}. `streammon topics create` makes them"
+            )
         count = existing[topics.events]
         for name in (topics.journal, topics.changelog):
             if existing[name] != count:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from confluent_kafka import KafkaError, KafkaException
 
 from streammon.core.errors import Refusal, Unreachable, UsageError
+
+Client = TypeVar("Client")
 
 FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 MEMBERSHIP = frozenset(
@@ -41,4 +46,14 @@ def refusal(error: KafkaError, doing: str, bootstrap: str) -> Refusal:
         return UsageError(f"{doing}: the broker at {bootstrap} denies it ({error.str()}): check credentials and ACLs")
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:
         return UsageError(f"{doing}: no such topic ({error.str()}): `streammon topics create` makes the topics")
-    return Unreachable(f"{doing}: the broker at {bootstrap} does not answer as expected ({error.str()}): is it up and reachable?")
+    return Unreachable(
+        f"{doing}: the broker at {bootstrap} does not answer as expected ({error.str()}): is it up and reachable?"
+    )
+
+
+def connect(client: Callable[[dict[str, Any]], Client], options: dict[str, Any]) -> Client:
+    """A client of the given kind; an option that it does not know is the user's mistake."""
+    try:
+        return client(options)
+    except KafkaException as exception:
+        raise UsageError(f"kafka: the client refuses its options: {error_of(exception).str()}") from exception

@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streammon.adapters.envelopes import CREATE_TIME, LOG_APPEND_TIME, NOT_AVAILABLE, Envelope, EnvelopeWriter
-from streammon.adapters.kafka_errors import refusal
+from streammon.adapters.kafka_errors import connect, refusal
 from streammon.core.errors import UsageError
 
 TIMEOUT = 10.0  # seconds
@@ -22,21 +22,24 @@ class Reader:
 
     def __init__(self, options: Mapping[str, Any], topic: str, from_beginning: bool) -> None:
         self._bootstrap = str(options.get("bootstrap.servers"))
+        self._consumer = connect(
+            Consumer,
+            {
+                **options,
+                "group.id": "streammon-reader",  # the client asks for one; nothing is ever committed under it
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+            },
+        )
         try:
-            self._consumer = Consumer(
-                {
-                    **options,
-                    "group.id": "streammon-reader",  # the client asks for one; nothing is ever committed under it
-                    "enable.auto.commit": False,
-                    "auto.offset.reset": "error",
-                    "isolation.level": "read_committed",
-                    "enable.partition.eof": True,
-                }
-            )
             found = self._consumer.list_topics(topic, timeout=TIMEOUT).topics[topic]
             if found.error is not None:
                 raise refusal(found.error, f"topic {topic}", self._bootstrap)
-            bounds = {p: self._consumer.get_watermark_offsets(TopicPartition(topic, p), TIMEOUT) for p in found.partitions}
+            bounds = {
+                p: self._consumer.get_watermark_offsets(TopicPartition(topic, p), TIMEOUT) for p in found.partitions
+            }
         except KafkaException as error:
             raise refusal(error.args[0], f"topic {topic}", self._bootstrap) from error
         self.topic = topic
@@ -57,7 +60,10 @@ class Reader:
                 elif error.code() == KafkaError._PARTITION_EOF:
                     if message.offset() >= ends.get(message.partition(), 0):
                         ends.pop(message.partition(), None)
-                elif not error.retriable() and error.code() not in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:
+                elif not error.retriable() and error.code() not in {
+                    KafkaError._ALL_BROKERS_DOWN,
+                    KafkaError._TRANSPORT,
+                }:
                     raise refusal(error, f"reading {self.topic}", self._bootstrap)
             yield records
 

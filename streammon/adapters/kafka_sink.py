@@ -1,8 +1,8 @@
 """The live sink: one Kafka transaction a commit. The only class that touches a transaction.
 
-    begin ─► outputs ─► snapshot ─► offsets ─► commit
-                     any error on the way: ─► abort (the same outputs are sent again)
-                     fatal, or no answer:  ─► a new producer, and state is rebuilt
+begin ─► outputs ─► snapshot ─► offsets ─► commit
+                 any error on the way: ─► abort (the same outputs are sent again)
+                 fatal, or no answer:  ─► a new producer, and state is rebuilt
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.codec import to_bytes
 from streammon.adapters.dead_letters import dead_record
-from streammon.adapters.kafka_errors import FENCED, MEMBERSHIP, error_of, refusal
+from streammon.adapters.kafka_errors import FENCED, MEMBERSHIP, connect, error_of, refusal
 from streammon.adapters.kafka_source import KafkaSource
 from streammon.core.errors import Fenced
 from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs
@@ -107,7 +107,7 @@ class KafkaSink:
         """Nothing to flush: a commit is complete when it returns."""
 
     def _new_producer(self) -> Producer:
-        producer = Producer(self._options)
+        producer = connect(Producer, self._options)
         deadline = time.monotonic() + 2 * self._timeout
         while True:
             try:

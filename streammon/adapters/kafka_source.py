@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streammon.adapters.kafka_errors import FENCED, refusal
-from streammon.core.errors import Fenced, Refusal, UsageError
+from streammon.adapters.kafka_errors import FENCED, connect, refusal
 from streammon.adapters.records import record_batch
+from streammon.core.errors import Fenced, Refusal, UsageError
 from streammon.core.ports import CommitRefusedError, Committed, Listener, Origin, RecordBatch
 
 TIMEOUT = 30.0  # seconds for a question to the broker
@@ -35,7 +35,8 @@ class KafkaSource:
         self.topic = topic
         self._bootstrap = str(options.get("bootstrap.servers"))
         self._max_batch = max_batch
-        self._consumer = Consumer(
+        self._consumer = connect(
+            Consumer,
             {
                 **PREFETCH,
                 **options,
@@ -44,7 +45,7 @@ class KafkaSource:
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "partition.assignment.strategy": "range",
-            }
+            },
         )
         self._listener: Listener | None = None
         self._handed_over: list[int] | None = None  # partitions that the listener has not been told of

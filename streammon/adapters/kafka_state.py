@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.changelog_codec import decode_key
 from streammon.adapters.codec import from_bytes
-from streammon.adapters.kafka_errors import refusal
+from streammon.adapters.kafka_errors import connect, refusal
 from streammon.adapters.kafka_source import TIMEOUT, KafkaSource
 from streammon.core.journal import JournalEntry
 from streammon.core.ports import ChangelogKey, Committed, Restored
@@ -25,12 +25,18 @@ class KafkaStateStore:
     """
 
     def __init__(
-        self, source: KafkaSource, options: Mapping[str, Any], changelog_topic: str, journal_topic: str, changelog: Changelog
+        self,
+        source: KafkaSource,
+        options: Mapping[str, Any],
+        changelog_topic: str,
+        journal_topic: str,
+        changelog: Changelog,
     ) -> None:
         self._source = source
         self._bootstrap = str(options.get("bootstrap.servers"))
-        self._admin = AdminClient(dict(options))
-        self._consumer = Consumer(
+        self._admin = connect(AdminClient, dict(options))
+        self._consumer = connect(
+            Consumer,
             {
                 **options,
                 "group.id": "streammon-recovery",  # the client asks for one; nothing is ever committed under it
@@ -39,7 +45,7 @@ class KafkaStateStore:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "fetch.queue.backoff.ms": 10,
-            }
+            },
         )
         self._changelog_topic, self._journal_topic = changelog_topic, journal_topic
         self._changelog = changelog
@@ -83,7 +89,10 @@ class KafkaStateStore:
                     elif error.code() == KafkaError._PARTITION_EOF:
                         if message.offset() >= high:
                             return messages
-                    elif not error.retriable() and error.code() not in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT}:
+                    elif not error.retriable() and error.code() not in {
+                        KafkaError._ALL_BROKERS_DOWN,
+                        KafkaError._TRANSPORT,
+                    }:
                         raise refusal(error, f"reading {topic} {partition}", self._bootstrap)
         finally:
             self._consumer.unassign()

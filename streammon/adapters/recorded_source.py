@@ -10,8 +10,8 @@ import numpy as np
 from streammon.adapters.avro_blocks import Block, ColumnDecoder
 from streammon.adapters.avro_columns import ColumnSet
 from streammon.adapters.avro_schema import load_schema
-from streammon.adapters.containers import read_container_blocks, read_header
 from streammon.adapters.codec import from_bytes
+from streammon.adapters.containers import read_container_blocks, read_header
 from streammon.adapters.envelopes import is_recorded, read_envelopes
 from streammon.adapters.records import grouped
 from streammon.core.errors import Code, UsageError
@@ -49,7 +49,9 @@ class RecordedSource:
                 self.first.setdefault(p, int(block.columns.ints[row, _OFFSET]))
             topics.add(_bytes(block, 0, _TOPIC).decode())
         if len(topics) != 1:
-            raise UsageError(f"{path}: holds {'no records' if not topics else 'several topics: ' + ', '.join(sorted(topics))}")
+            raise UsageError(
+                f"{path}: holds {'no records' if not topics else 'several topics: ' + ', '.join(sorted(topics))}"
+            )
         self.topic = topics.pop()
         self._rest = self._blocks()
         self._next = next(self._rest, None)

@@ -14,7 +14,9 @@ def add(commands: Any) -> None:
         "simulate", help="make a stream of real inferences, with drift if asked for", allow_abbrev=False
     )
     add_config(parser, required=False)
-    parser.add_argument("--to", required=True, metavar="FILE|kafka", help="a file of recorded events, or the input topic")
+    parser.add_argument(
+        "--to", required=True, metavar="FILE|kafka", help="a file of recorded events, or the input topic"
+    )
     parser.add_argument("--events", type=int, required=True, metavar="N")
     parser.add_argument("--models", type=int, default=1, metavar="M", help="digits-0 ... (default 1)")
     parser.add_argument("--lanes", default="prod,canary", help="comma-separated (default prod,canary)")
@@ -22,7 +24,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S")
     parser.add_argument("--end", default="now", metavar="TIME", help="event time of the last event (default now)")
     parser.add_argument("--span", type=float, metavar="SECONDS", help="event time that the stream covers")
-    parser.add_argument("--drift", default="", metavar="KIND[,KIND]", help="covariate, class_mix, embedding, latency, errors, missing")
+    parser.add_argument(
+        "--drift", default="", metavar="KIND[,KIND]", help="covariate, class_mix, embedding, latency, errors, missing"
+    )
     parser.add_argument("--drift-at", type=float, default=0.5, metavar="FRACTION", help="of the span (default 0.5)")
     parser.add_argument("--drift-in", default="*/*", metavar="MODEL/LANE", help="only there; * for all (default */*)")
     parser.add_argument("--pace", type=float, metavar="N", help="events per second of wall time (default: no limit)")

@@ -13,7 +13,9 @@ def add(commands: Any) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     create = actions.add_parser("create", help="create those that are missing", allow_abbrev=False)
     add_config(create)
-    create.add_argument("--partitions", type=int, default=8, metavar="P", help="where the input does not exist (default 8)")
+    create.add_argument(
+        "--partitions", type=int, default=8, metavar="P", help="where the input does not exist (default 8)"
+    )
     create.add_argument("--replication", type=int, default=-1, metavar="R", help="factor (default: the broker's)")
     add_json(create)
     create.set_defaults(execute=execute)

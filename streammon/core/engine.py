@@ -27,7 +27,7 @@ from streammon.core.panes import BARE, Panes, merged
 from streammon.core.plan import Plan, Policy
 from streammon.core.series import SeriesBook, series_of
 from streammon.core.state import ActiveBaseline
-from streammon.core.timeline import DUE, LATE, NEW_PANE, NEW_SERIES, NEVER, WINDOW_DUE, P, Scale, route
+from streammon.core.timeline import DUE, LATE, NEVER, NEW_PANE, NEW_SERIES, WINDOW_DUE, P, Scale, route
 from streammon.core.windows import next_end, starts
 
 
@@ -215,9 +215,7 @@ class Engine:
                 return baseline if baseline.layout == self.series.layouts[number] else None
         return None
 
-    def _add(
-        self, batch: EventBatch, low: int, high: int, store: NDArray[np.int32], slot: NDArray[np.int32]
-    ) -> None:
+    def _add(self, batch: EventBatch, low: int, high: int, store: NDArray[np.int32], slot: NDArray[np.int32]) -> None:
         for kind, target in enumerate(self.panes.stores):
             rows = low + np.flatnonzero((slot[low:high] >= 0) & (store[low:high] == kind))
             if len(rows):

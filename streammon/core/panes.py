@@ -128,7 +128,9 @@ class Panes:
         """Views of a pane's arrays, by "aggregate.field"."""
         store, slot = self.stores[self.table.store[pane]], self.table.slot[pane]
         return {
-            f"{name}.{field}": array[slot, ...] for name, fields in store.state.items() for field, array in fields.items()
+            f"{name}.{field}": array[slot, ...]
+            for name, fields in store.state.items()
+            for field, array in fields.items()
         }
 
     def _store(self, layout: Layout) -> int:
@@ -169,9 +171,7 @@ def merged(
         everywhere = all(tuple(fields) == tuple(stores[kind].fields[aggregate.name]) for kind in kinds)
         if not fields or not everywhere or (aggregate.anchored and not anchored):
             continue
-        gathered = {
-            f.name: np.empty((len(panes), *f.shape), f.dtype) for f in fields
-        }
+        gathered = {f.name: np.empty((len(panes), *f.shape), f.dtype) for f in fields}
         for kind in kinds:
             of_kind = table.store[panes] == kind
             slots = table.slot[panes[of_kind]]
@@ -196,7 +196,9 @@ def stack(layout: Layout, baselines: Sequence[Baseline | None]) -> References:
         score_counts=np.zeros((rows, SCORE_BINS), np.int64),
         score_groups=np.zeros((rows, SCORE_BINS), np.int32),
         class_bytes=np.frombuffer(b"".join(names), np.uint8).copy(),
-        class_start=np.concatenate(([0], np.cumsum(length)[:-1])).astype(np.int64) if classes else np.zeros(0, np.int64),
+        class_start=np.concatenate(([0], np.cumsum(length)[:-1])).astype(np.int64)
+        if classes
+        else np.zeros(0, np.int64),
         class_length=length,
     )
     for row, baseline in enumerate(baselines):

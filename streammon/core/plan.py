@@ -31,8 +31,6 @@ class ModelShape:
     layout: Layout
 
 
-
-
 @dataclass(frozen=True)
 class Policy:
     """The set of rules."""

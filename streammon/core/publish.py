@@ -20,9 +20,7 @@ class DriftSuite(Protocol):
     def run(self, distributions: Sequence[Distribution]) -> list[list[Column]]: ...
 
 
-def metric_events(
-    plan: Plan, groups: Iterable[ClosedGroup], suite: DriftSuite
-) -> list[tuple[Header, MetricEvent]]:
+def metric_events(plan: Plan, groups: Iterable[ClosedGroup], suite: DriftSuite) -> list[tuple[Header, MetricEvent]]:
     """Metric events in the order of a commit, each with its window's header."""
     groups = list(groups)
     columns: list[list[Column]] = []  # by group

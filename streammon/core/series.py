@@ -86,9 +86,7 @@ class SeriesBook:
 
 def series_of(batch: EventBatch, row: int) -> Series:
     """The series of an event; null parts are empty."""
-    return Series(
-        batch.text(row, MODEL_ID) or "", batch.text(row, MODEL_VERSION) or "", batch.text(row, LANE) or ""
-    )
+    return Series(batch.text(row, MODEL_ID) or "", batch.text(row, MODEL_VERSION) or "", batch.text(row, LANE) or "")
 
 
 def _empty_clocks(n: int, open_panes: int) -> Clocks:

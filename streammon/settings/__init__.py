@@ -11,8 +11,8 @@ where secrets are revealed.
     convert.py       Settings to plan, Kafka options, YAML
 """
 
-from streammon.settings.convert import dump, kafka_options, plan
+from streammon.settings.convert import CANONICAL_SCHEMA, dump, kafka_options, plan
 from streammon.settings.layers import load
 from streammon.settings.model import Settings
 
-__all__ = ["Settings", "dump", "kafka_options", "load", "plan"]
+__all__ = ["CANONICAL_SCHEMA", "Settings", "dump", "kafka_options", "load", "plan"]

@@ -142,6 +142,15 @@ def test_schemas_count_by_content(write: Write, tmp_path: Path) -> None:
     assert len(set(hashes.values())) == 3
 
 
+def test_schemas_have_one_order_in_every_process(write: Write, tmp_path: Path) -> None:
+    """A set of texts has another order in each process, and the hash must not."""
+    names = list("fadbec")
+    for name in names:
+        (tmp_path / name).write_text(json.dumps({"type": "record", "name": name, "fields": []}))
+    decoding = json.loads(plan(load(write(f"input: {{schemas: [{', '.join(names)}]}}"))).decoding)
+    assert [schema["name"] for schema in decoding["schemas"]] == sorted(names)
+
+
 def test_a_schema_that_is_no_json_is_named(write: Write, tmp_path: Path) -> None:
     (tmp_path / "a.avsc").write_text("{")
     with pytest.raises(UsageError, match=r"input\.schemas: .*a\.avsc is not JSON"):

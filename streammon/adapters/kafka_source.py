@@ -1,14 +1,15 @@
 """The live source: a member of the consumer group, as columns.
 
-Rebalances are eager (assignor `range`): the client first takes everything away, then hands over the new partitions. `revoked`
-and `lost` reach the listener inside the client's callback, while commits still count. `assigned` reaches it outside, from
-`poll`, because bringing partitions up takes long: until `seek`, the member holds an empty assignment and is polled.
+Rebalances are eager (assignor `range`): the client first takes everything away, then hands over the new partitions.
+`revoked` and `lost` reach the listener inside the client's callback, while commits still count. `assigned` reaches it
+outside, from `poll`, because bringing partitions up takes long: until `seek`, the member holds an empty assignment
+and is polled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -28,7 +29,7 @@ PREFETCH = {
 
 
 class KafkaSource:
-    """Reads one topic as a member of a group. Also answers for the membership, without which nothing may be committed."""
+    """Reads one topic as a member of a group. Answers for the membership, without which nothing may be committed."""
 
     def __init__(self, topic: str, options: Mapping[str, Any], max_batch: int) -> None:
         """`options` are librdkafka's, complete with group.id; what the promise needs is set here."""
@@ -141,7 +142,7 @@ class KafkaSource:
             np.array([message.partition() for message in messages], np.int64),
             np.array([message.offset() for message in messages], np.int64),
             times[:, 1] * 1000,
-            lambda row: Origin(messages[row].key(), messages[row].value(), tuple(messages[row].headers() or ())),
+            lambda row: Origin(messages[row].key(), messages[row].value(), headers_of(messages[row])),
         )
 
     def _records_only(self, messages: list[Message]) -> list[Message]:
@@ -157,10 +158,15 @@ class KafkaSource:
             raise Fenced(f"another worker has taken over ({error.str()}): give every worker an instance id of its own")
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise UsageError(
-                f"{self.topic} {message.partition()}: the log no longer holds the position to read from ({error.str()}): events "
-                "were deleted before they were read. Start a new group, or restore the log"
+                f"{self.topic} {message.partition()}: the log no longer holds the position to read from ({error.str()}): "
+                "events were deleted before they were read. Start a new group, or restore the log"
             )
         if error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE}:
             return  # the client reconnects by itself
         problem: Refusal = refusal(error, f"reading {self.topic}", self._bootstrap)
         raise problem
+
+
+def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...]:
+    """Headers of a record that was read: a list, whatever the client's type allows on the way in."""
+    return tuple(cast("list[tuple[str, bytes | None]]", message.headers() or []))

@@ -20,8 +20,8 @@ from streammon.core.ports import ChangelogKey, Committed, Restored
 class KafkaStateStore:
     """A second consumer, read_committed and outside the group, that reads whole partitions.
 
-    The end to reach is the one that uncommitted records count towards, taken after the group's position is known: then an
-    open transaction of a worker that died is waited for, until the broker times it out, and never overlooked.
+    The end to reach is the one that uncommitted records count towards, taken after the group's position is known:
+    then an open transaction of a worker that died is waited for, until the broker times it out, and never overlooked.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class KafkaStateStore:
     def load(self, partition: int, heartbeat: Callable[[], None]) -> Restored:
         values: dict[ChangelogKey, bytes] = {}
         for message in self._read(self._changelog_topic, partition, heartbeat):
-            key = decode_key(message.key())
-            if message.value() is None:
+            key, value = decode_key(message.key() or b""), message.value()
+            if value is None:
                 values.pop(key, None)
             else:
-                values[key] = message.value()
+                values[key] = value
         journal = [
-            from_bytes(JournalEntry, message.value())
+            from_bytes(JournalEntry, message.value() or b"")
             for message in self._read(self._journal_topic, partition, heartbeat)
         ]
         journal.sort(key=lambda entry: entry.sequence)
@@ -87,7 +87,7 @@ class KafkaStateStore:
                     if error is None:
                         messages.append(message)
                     elif error.code() == KafkaError._PARTITION_EOF:
-                        if message.offset() >= high:
+                        if (message.offset() or 0) >= high:
                             return messages
                     elif not error.retriable() and error.code() not in {
                         KafkaError._ALL_BROKERS_DOWN,

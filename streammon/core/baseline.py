@@ -1,8 +1,8 @@
 """A baseline: the frozen reference of one model version, as plain arrays.
 
-Layout of fine bins. Feature f has `bins[f]` half-open bins [edges[f, b], edges[f, b + 1]), b = 0 .. bins[f] - 1, between two
-out-of-range cells. A value that repeats (an atom) has a bin [v, nextafter(v)) of its own. The last edge is the float after
-the greatest reference value, so that value lies inside. Rows are padded with +inf.
+Layout of fine bins. Feature f has `bins[f]` half-open bins [edges[f, b], edges[f, b + 1]), b = 0 .. bins[f] - 1,
+between two out-of-range cells. A value that repeats (an atom) has a bin [v, nextafter(v)) of its own. The last edge
+is the float after the greatest reference value, so that value lies inside. Rows are padded with +inf.
 
 Cells, in this order, K = E + 1 of them where E is the width of `edges`: 0 underflow, 1 .. bins fine bins,
 `bins + 1` overflow, then padding. Missing and non-finite values are no cells.
@@ -23,7 +23,7 @@ HUGE = 1e100  # a greater magnitude counts as non-finite: its square would poiso
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Names and shapes of a model's state: from the baseline or the settings, never from events. Empty: family not aggregated."""
+    """Names and shapes of a model's state: from baseline or settings, never from events. Empty: not aggregated."""
 
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()

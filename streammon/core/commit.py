@@ -1,7 +1,8 @@
 """When to commit and when to snapshot: a frozen policy and a small state machine that is fed `now`.
 
-A commit is asked for by a closed window, comes at the latest `interval` after the first thing to commit, and never sooner
-than `least` after the last one (back to back, transactions wait for each other at the broker). Seconds on any monotonic clock.
+A commit is asked for by a closed window, comes at the latest `interval` after the first thing to commit, and never
+sooner than `least` after the last one (back to back, transactions wait for each other at the broker). Seconds on any
+monotonic clock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Compiled loops: how numba is used here, and the search that every histogram shares.
 
-Kernels are compiled once and cached on disk, release the GIL, and keep IEEE semantics (no fastmath), so that sums do not
-depend on the batch.
+Kernels are compiled once and cached on disk, release the GIL, and keep IEEE semantics (no fastmath), so that sums do
+not depend on the batch.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def hash_bytes(buffer: NDArray[np.uint8], start: int, length: int, seed: np.uint
 @kernel
 def same_bytes(a: NDArray[np.uint8], a_start: int, b: NDArray[np.uint8], b_start: int, length: int) -> bool:
     """Whether two slices hold the same bytes."""
-    for k in range(length):
+    for k in range(length):  # noqa: SIM110 - numba compiles no generator expressions
         if a[a_start + k] != b[b_start + k]:
             return False
     return True

@@ -3,8 +3,8 @@
     event of series A  ──► pane ──► pane ──► pane │ sealed by A's clock ──► window closes at this event's position
     event of series B  ──►  its own panes         │ a silent A is moved by the partition's progress, after idle_grace
 
-`feed` places events with one compiled pass (timeline.route), adds them to their panes' aggregates, and closes windows at the
-exact event that makes them due, so any split of the log into batches gives the same windows.
+`feed` places events with one compiled pass (timeline.route), adds them to their panes' aggregates, and closes windows
+at the exact event that makes them due, so any split of the log into batches gives the same windows.
 """
 
 from __future__ import annotations
@@ -136,18 +136,18 @@ class Engine:
             self.activate(ActiveBaseline(**value))
         else:
             raise UsageError(
-                f"journal of partition {self.partition}, sequence {entry.sequence}: entries of kind {entry.kind} were written "
-                "by a newer streammon: use that version"
+                f"journal of partition {self.partition}, sequence {entry.sequence}: entries of kind {entry.kind} were "
+                "written by a newer streammon: use that version"
             )
 
     def activate(self, active: ActiveBaseline) -> None:
         """A baseline is in force for panes that start at or after `effective_from`."""
         baseline = self._baselines.get(active.baseline_id)
         if baseline is None or baseline.content_hash != active.content_hash:
+            problem = "do not hold it" if baseline is None else "hold one of that name with another content"
             raise UsageError(
-                f"baseline {active.baseline_id} is active for partition {self.partition} of {self.plan.topic}, but the baselines "
-                f"in the settings {'do not hold it' if baseline is None else 'hold one of that name with another content'}: "
-                "name the directory that it was activated from"
+                f"baseline {active.baseline_id} is active for partition {self.partition} of {self.plan.topic}, but the "
+                f"baselines in the settings {problem}: name the directory that it was activated from"
             )
         self.active.append(active)
         for number, series in enumerate(self.series.names):
@@ -234,8 +234,9 @@ class Engine:
     def clocks_now(self) -> NDArray[np.int64]:
         """Clock of every series at the current position."""
         c, n = self.series.clocks, len(self.series)
-        silent = np.maximum(0, self.progress[P] - c.p0[:n] - self._scale.grace)
-        return np.maximum(np.maximum(c.clock[:n], c.own[:n]), c.own[:n] + silent)
+        silent: NDArray[np.int64] = np.maximum(0, self.progress[P] - c.p0[:n] - self._scale.grace)
+        now: NDArray[np.int64] = np.maximum(np.maximum(c.clock[:n], c.own[:n]), c.own[:n] + silent)
+        return now
 
     def _close(self, position: int) -> list[ClosedGroup]:
         """Close every window that is due at this position."""
@@ -246,8 +247,8 @@ class Engine:
             windows += self._close_series(int(number), int(now[number]) - self.plan.allowed_lateness, position)
         windows.sort(key=lambda window: window[0].order)
         groups = self._group(windows)
-        for number in {self.series.numbers[header.series] for header, _ in windows}:
-            self._expire(number)
+        for series in {header.series for header, _ in windows}:
+            self._expire(self.series.numbers[series])
         self.reschedule()
         return groups
 
@@ -308,19 +309,19 @@ class Engine:
         """Windows that hold the same aggregates, merged together."""
         kinds: dict[tuple[int, bool, bool], list[int]] = {}
         table = self.panes.table
-        for w, (_, panes) in enumerate(windows):
-            stores = {int(store) for store in table.store[panes]}
-            rows = {int(row) for row in table.baseline[panes]}
+        for w, (_, held) in enumerate(windows):
+            stores = {int(store) for store in table.store[held]}
+            rows = {int(row) for row in table.baseline[held]}
             same = len(stores) == 1 and len(rows) == 1
             kind = (stores.pop() if len(stores) == 1 else -1, same, same and rows != {0})
             kinds.setdefault(kind, []).append(w)
         groups = []
-        for (kind, anchored, compared), members in kinds.items():
+        for (which, anchored, compared), members in kinds.items():
             headers = [windows[w][0] for w in members]
             panes = [windows[w][1] for w in members]
-            store = self.panes.stores[kind] if kind >= 0 else None
+            store = self.panes.stores[which] if which >= 0 else None
             layout = store.layout if store else BARE
-            reference = np.array([table.baseline[p[0]] if compared else 0 for p in panes], np.int32)
+            reference = np.array([table.baseline[of_window[0]] if compared else 0 for of_window in panes], np.int32)
             n = np.array([header.n for header in headers])
             seconds = np.array([header.spec.size / 1e6 for header in headers])
             references = store.references if store else self.panes.bare

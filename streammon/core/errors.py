@@ -1,7 +1,8 @@
 """What can go wrong, in two kinds that never mix.
 
-A **bad record** is data: it gets a `Code` in its row of the batch, becomes a dead letter and is counted; nothing is raised.
-A **refusal** is for a person: an exception that says what happened, where, and what to do, with the exit code of the command.
+A **bad record** is data: it gets a `Code` in its row of the batch, becomes a dead letter and is counted; nothing is
+raised. A **refusal** is for a person: an exception that says what happened, where, and what to do, with the exit code
+of the command.
 """
 
 from __future__ import annotations

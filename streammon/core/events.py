@@ -3,8 +3,8 @@
 Columns of one kind share a matrix with one row per event, so that a slice of a batch is a view, and a compiled kernel
 takes a handful of arrays. Column numbers are the module constants below (`INTS.index("ts")` is `TS`).
 
-Units: times are microseconds since the epoch (UTC), latencies milliseconds. Null is NaN in floats, 0 in `http_status` and
-`timed_out`, length -1 in strings, length 0 in lists (an empty list means: not recorded).
+Units: times are microseconds since the epoch (UTC), latencies milliseconds. Null is NaN in floats, 0 in `http_status`
+and `timed_out`, length -1 in strings, length 0 in lists (an empty list means: not recorded).
 """
 
 from __future__ import annotations

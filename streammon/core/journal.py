@@ -1,7 +1,7 @@
 """The journal: every decision that the log alone does not determine.
 
-Outputs are a pure function of (input log, journal). An entry at position q takes effect before the record with offset q;
-entries at one position in sequence order. Sequence numbers count per partition from 0.
+Outputs are a pure function of (input log, journal). An entry at position q takes effect before the record with offset
+q; entries at one position in sequence order. Sequence numbers count per partition from 0.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Kind(StrEnum):
 class JournalEntry:
     """One decision about one input partition.
 
-    `value` is JSON text. BASELINE: {"baseline_id", "model_id", "model_version", "content_hash", "effective_from"}, the last
-    in microseconds or null for "from the beginning". POLICY: {"policy_hash", "rules"}.
+    `value` is JSON text. BASELINE: {"baseline_id", "model_id", "model_version", "content_hash", "effective_from"},
+    the last in microseconds or null for "from the beginning". POLICY: {"policy_hash", "rules"}.
     """
 
     topic: str

@@ -17,7 +17,7 @@ IDLE = RuleMemory()
 
 
 class Judge:
-    """Decides which alerts fire. Memory is kept per (series, rule, feature); what changed is asked for at each commit."""
+    """Decides which alerts fire. Memory is per (series, rule, feature); each commit asks for what changed."""
 
     def __init__(self, states: Iterable[RuleState] = ()) -> None:
         self._memory: dict[tuple[Series, str], dict[str, RuleMemory]] = {}

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 class Distribution(NamedTuple):
     """Counts that drift tests compare with a reference: W windows, F features, K cells.
 
-    `ordinal` cells are in order of value, with a map to quantile groups; nominal cells (classes) are compared as they are.
+    `ordinal` cells are in order of value, with a map to quantile groups; nominal cells (classes) are compared as they
+    are.
     """
 
     prefix: str  # "feature.", "prediction.score_", "prediction.class_"

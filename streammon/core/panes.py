@@ -1,7 +1,7 @@
 """Panes: where the state of open and sealed panes lives.
 
-One store per layout (names of features and classes, embedding dimension): models that share a layout share arrays. A pane
-is a row (slot) of its store; rows are reused.
+One store per layout (names of features and classes, embedding dimension): models that share a layout share arrays. A
+pane is a row (slot) of its store; rows are reused.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Panes:
         return None if baseline is None else baseline.baseline_id
 
     def stamp(self, panes: Sequence[int], k: int) -> tuple[str | None, bool]:
-        """The data_hash (k = 0) or git_commit (k = 1) of all events of the panes, or (None, True) where there are several."""
+        """The data_hash (k = 0) or git_commit (k = 1) of all events of the panes; (None, True) where there are several."""
         values = {self._stamps[pane][k] for pane in panes}
         if len(values) > 1 or self.table.mixed[panes, k].any():
             return None, True

@@ -77,8 +77,8 @@ class Plan:
             panes = spec.size // self.pane_width
             if panes > self.max_panes:
                 raise UsageError(
-                    f"windows: {spec.text} would have {panes} panes of {self.pane_width / SECOND:g} s, more than max_panes "
-                    f"({self.max_panes}): choose sizes with a greater common divisor"
+                    f"windows: {spec.text} would have {panes} panes of {self.pane_width / SECOND:g} s, more than "
+                    f"max_panes ({self.max_panes}): choose sizes with a greater common divisor"
                 )
 
     @cached_property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,7 +76,7 @@ class SeriesBook:
 
     def _grow(self, more: int) -> None:
         fresh = _empty_clocks(more, self.clocks.ring.shape[1])
-        self.clocks = Clocks(*(np.concatenate(pair) for pair in zip(self.clocks, fresh, strict=True)))
+        self.clocks = Clocks(*(np.concatenate((old, new)) for old, new in zip(self.clocks, fresh, strict=True)))
         self.table = self.table._replace(
             hash=_extend(self.table.hash, more),
             start=_extend(self.table.start, more),
@@ -110,5 +112,5 @@ def _as_row(table: Table, number: int) -> tuple[NDArray[np.int64], NDArray[np.in
     return start, length
 
 
-def _extend(array: NDArray[np.generic], more: int) -> NDArray[np.generic]:
+def _extend(array: NDArray[Any], more: int) -> NDArray[Any]:
     return np.concatenate((array, np.zeros((more, *array.shape[1:]), array.dtype)))

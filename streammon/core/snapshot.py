@@ -72,9 +72,9 @@ def restore(
         raise UsageError(f"partition {partition}: state of format {header.format}, this version reads format {FORMAT}")
     if header.plan_hash != plan.hash:
         raise UsageError(
-            f"partition {partition} of {plan.topic}: the state was written under another plan ({header.plan_hash}; these settings "
-            f"have {plan.hash}). Windows, lateness, models, input and mapping cannot change while state is kept: restore the "
-            "old settings, or start another group"
+            f"partition {partition} of {plan.topic}: the state was written under another plan "
+            f"({header.plan_hash}; these settings have {plan.hash}). Windows, lateness, models, input and mapping cannot "
+            "change while state is kept: restore the old settings, or start another group"
         )
     engine = Engine(plan, partition, baselines)
     engine.position = header.position

@@ -1,17 +1,18 @@
 """Time: which series an event belongs to, what its clock says, whether the event is late, and when a window is due.
 
-Clock of a series: `own` is its greatest accepted ts, P the partition's, P0 the value of P when the series last had an event
-(that event included). After each event, for every series of the partition,
+Clock of a series: `own` is its greatest accepted ts, P the partition's, P0 the value of P when the series last had an
+event (that event included). After each event, for every series of the partition,
 
     clock = max(clock, own, own + max(0, P - P0 - idle_grace))
 
-A live series follows its own events; a silent one follows the partition's progress since then. P only grows and `own` and P0
-change only with the series' own events, so the clock of a silent series need not be touched at each event: it is computed
-when it is asked for, and `progress[DUE]` holds the least P at which some silent series would have a window due.
+A live series follows its own events; a silent one follows the partition's progress since then. P only grows and `own`
+and P0 change only with the series' own events, so the clock of a silent series need not be touched at each event: it
+is computed when it is asked for, and `progress[DUE]` holds the least P at which some silent series would have a
+window due.
 
-A pane is sealed when clock >= pane end + allowed_lateness; an event is late if and only if its pane is sealed. `route` goes
-through a batch event by event, and stops behind the event after which a window is due, so that closing is decided per event
-position and never per batch.
+A pane is sealed when clock >= pane end + allowed_lateness; an event is late if and only if its pane is sealed.
+`route` goes through a batch event by event, and stops behind the event after which a window is due, so that closing
+is decided per event position and never per batch.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def find_series(table, buffer, start, length, row, h):  # type: ignore[no-untype
 @kernel
 def right_size(expected: int, length: int) -> bool:
     """0 expected: unknown; 0 long: not recorded."""
-    return expected == 0 or length == 0 or expected == length
+    return expected == 0 or length in (0, expected)
 
 
 @kernel
@@ -142,8 +143,8 @@ def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
 ):
     """Judge and place rows `low` and up: fills verdict (in: the decoder's code), store and slot (-1: not counted).
 
-    Returns (row, reason): the first row not done, and why it stopped there. NEW_SERIES and NEW_PANE ask the caller to make
-    one for that row; WINDOW_DUE: the row before made a window due.
+    Returns (row, reason): the first row not done, and why it stopped there. NEW_SERIES and NEW_PANE ask the caller to
+    make one for that row; WINDOW_DUE: the row before made a window due.
     """
     for i in range(low, len(verdict)):
         slot[i] = -1

@@ -12,10 +12,9 @@ A rule on a latency quantile may decide otherwise within that 1 %: judge what wa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
-from tests.oracle.files import microseconds
+from tests.oracle.files import plain_times
 from tests.oracle.oracle import Result
 
 TOLERANCE = 1e-9
@@ -39,7 +38,7 @@ def compare(
 def compare_metrics(expected: Result, actual: Iterable[Mapping[str, Any]]) -> list[str]:
     lines = []
     seen = set()
-    for event in map(_plain, actual):
+    for event in map(plain_times, actual):
         identity = event["event_id"]
         metric = expected.metrics.get(identity)
         if identity in seen:
@@ -56,7 +55,7 @@ def compare_metrics(expected: Result, actual: Iterable[Mapping[str, Any]]) -> li
 def compare_alerts(expected: Result, actual: Iterable[Mapping[str, Any]]) -> list[str]:
     lines = []
     seen = set()
-    for event in map(_plain, actual):
+    for event in map(plain_times, actual):
         identity = event["alert_id"], event["number"]
         alert = expected.alerts.get(identity)
         if identity in seen:
@@ -90,7 +89,7 @@ def order_differences(
         rows = expected.metrics[event["event_id"]]["measurements"]
         for row, other in zip(rows, event["measurements"], strict=False):
             if (row["name"], row["feature"]) != (other["name"], other["feature"]):
-                lines.append(f"{_place(_plain(event))}: expected {_row_name(row)} where {_row_name(other)} is")
+                lines.append(f"{_place(plain_times(event))}: expected {_row_name(row)} where {_row_name(other)} is")
                 break
     for key, identities in found.items():
         there = set(identities)
@@ -100,7 +99,7 @@ def order_differences(
                 lines.append(f"order: expected {place} where {other_place} is")
                 break
     next_number: dict[str, int] = {}
-    for alert in map(_plain, actual_alerts):
+    for alert in map(plain_times, actual_alerts):
         number = next_number.get(alert["alert_id"], 0)
         if alert["number"] != number:
             lines.append(f"{_alert_place(alert)}: expected number {number} of {alert['alert_id']}")
@@ -164,14 +163,6 @@ def _agrees(name: str, field: str, expected: Any, actual: Any) -> bool:
     if abs(actual - expected) <= TOLERANCE * (abs(expected) + 1):
         return True
     return (name, field) in ROOTS and actual >= 0 and abs(actual**2 - expected**2) <= TOLERANCE * (expected**2 + 1)
-
-
-def _plain(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Times as integers, in the event and in its window."""
-    plain = {name: microseconds(value) if isinstance(value, datetime) else value for name, value in event.items()}
-    window = event["window"].items()
-    plain["window"] = {name: microseconds(value) if isinstance(value, datetime) else value for name, value in window}
-    return plain
 
 
 def _row_name(row: Mapping[str, Any]) -> str:

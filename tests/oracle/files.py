@@ -7,8 +7,6 @@ bytes, so `check_datum` walks the bytes by the Avro specification first.
 from __future__ import annotations
 
 import json
-import math
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -49,6 +47,15 @@ class Record(NamedTuple):
 def microseconds(time: int | datetime) -> int:
     """Since the epoch, exactly. Avro readers hand out logical types as datetime."""
     return (time - EPOCH) // timedelta(microseconds=1) if isinstance(time, datetime) else time
+
+
+def plain_times(event: Mapping[str, Any]) -> dict[str, Any]:
+    """A metric or alert event with its times as integers, in the event and in its window."""
+    plain = {name: microseconds(value) if isinstance(value, datetime) else value for name, value in event.items()}
+    plain["window"] = {
+        name: microseconds(value) if isinstance(value, datetime) else value for name, value in event["window"].items()
+    }
+    return plain
 
 
 def from_envelopes(envelopes: Iterable[Mapping[str, Any]]) -> dict[int, list[Record]]:
@@ -278,8 +285,3 @@ def load_baseline(directory: Path) -> Baseline:
     values["feature_names"] = tuple(values["feature_names"])
     values["class_names"] = tuple(values["class_names"])
     return Baseline(**{field.name: values[field.name] for field in fields(Baseline)})
-
-
-def float32(value: float) -> float:
-    """The value after a trip through a field of type float."""
-    return value if math.isnan(value) else float(struct.unpack("<f", struct.pack("<f", value))[0])

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typing import Any
 
 from tests.oracle.clock import Spec
+from tests.oracle.files import plain_times
 from tests.oracle.measure import Row
 
 Metric = dict[str, Any]  # schemas/metric_event.avsc
@@ -127,10 +128,12 @@ class Judge:
         return _event("ONGOING", rule, metric, row, instance)
 
 
-def alerts_of(metrics: Iterable[Metric], rules: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], Alert]:
+def alerts_of(metrics: Iterable[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], Alert]:
     """Alert events by (alert_id, number) of a set of metric events, expected or published."""
     judge = Judge(rules)
-    alerts = [alert for metric in sorted(metrics, key=publishing_order) for alert in judge.judge(metric)]
+    alerts = [
+        alert for metric in sorted(map(plain_times, metrics), key=publishing_order) for alert in judge.judge(metric)
+    ]
     return {(alert["alert_id"], alert["number"]): alert for alert in alerts}
 
 

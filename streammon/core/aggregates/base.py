@@ -1,14 +1,14 @@
 """What an aggregate is, and the algebra that all of them share.
 
-The state of an aggregate is a dict of arrays with one row per slot (a slot holds one pane). Which arrays, of which type and
-shape, and how two rows merge, is *declared*: so zero, merge, snapshot and restore come free, and an aggregate only writes
-`add` (a compiled loop over events) and `result`.
+The state of an aggregate is a dict of arrays with one row per slot (a slot holds one pane). Which arrays, of which
+type and shape, and how two rows merge, is *declared*: so zero, merge, snapshot and restore come free, and an
+aggregate only writes `add` (a compiled loop over events) and `result`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -17,7 +17,7 @@ from streammon.core.baseline import Layout
 from streammon.core.events import EventBatch
 from streammon.core.measures import Column, Distribution
 
-State = Mapping[str, NDArray[np.generic]]
+State = Mapping[str, NDArray[Any]]
 """Arrays by field name, each [slots, *shape]."""
 
 
@@ -35,7 +35,7 @@ class Field(NamedTuple):
 
 
 class References(NamedTuple):
-    """Baselines of one layout as stacked tables; row 0 stands for "no baseline". R rows, F features, C classes, E edges."""
+    """Baselines of one layout as stacked tables; row 0 is "no baseline". R rows, F features, C classes, E edges."""
 
     edges: NDArray[np.float64]  # [R, F, E] fine bins (core/baseline.py); unused where bins is 0
     bins: NDArray[np.int32]  # [R, F]; 0 without a baseline
@@ -64,7 +64,7 @@ class Closed(NamedTuple):
 
 
 class Aggregate(Protocol):
-    """Mergeable statistics of a pane. Deterministic under any batching: integer counts, or float64 sums in event order."""
+    """Mergeable statistics of a pane, the same under any batching: integer counts, or float64 sums in event order."""
 
     name: str
     anchored: bool  # state depends on the baseline, so panes of different baselines cannot be merged
@@ -81,20 +81,18 @@ class Aggregate(Protocol):
         reference: NDArray[np.int32],
         references: References,
     ) -> None:
-        """Add event rows[j] to slot slots[j], for j in order, in place. `reference` [slots] is the baseline row of each slot."""
+        """Add event rows[j] to slot slots[j], for j in order, in place. `reference` [slots]: each slot's baseline row."""
 
     def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
-        """Statistics of windows, and the distributions that the drift suite compares (those with a baseline row > 0)."""
+        """Statistics of windows, and the distributions that the drift suite compares, where there is a baseline."""
 
 
-def zero(fields: Sequence[Field], slots: int) -> dict[str, NDArray[np.generic]]:
+def zero(fields: Sequence[Field], slots: int) -> dict[str, NDArray[Any]]:
     """State of empty slots."""
     return {f.name: np.full((slots, *f.shape), f.zero, dtype=f.dtype) for f in fields}
 
 
-def merge(
-    fields: Sequence[Field], panes: State, window: NDArray[np.intp], windows: int
-) -> dict[str, NDArray[np.generic]]:
+def merge(fields: Sequence[Field], panes: State, window: NDArray[np.intp], windows: int) -> dict[str, NDArray[Any]]:
     """Rows of `panes` folded, in their order, into the window that `window` names for each. Leaves its inputs alone."""
     out = zero(fields, windows)
     for f in fields:
@@ -103,12 +101,12 @@ def merge(
     return out
 
 
-def column(name: str, value: NDArray[np.generic], n: NDArray[np.int64]) -> Column:
+def column(name: str, value: NDArray[Any], n: NDArray[np.int64]) -> Column:
     """A statistic that is not per feature, from arrays [W]."""
     return Column(name, value.astype(np.float64)[:, None], n[:, None])
 
 
-def ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.float64]:
+def ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     """part / whole, NaN where whole is not positive."""
     known = whole > 0
     return np.where(known, part / np.where(known, whole, 1), np.nan)

@@ -1,7 +1,8 @@
 """Latency: a log-spaced histogram whose quantiles are within 1 % of the value, with exact mean and maximum.
 
-Bins grow by 2 %: an order statistic x in [e, 1.02 e) reads as the harmonic mean of the edges, at most 0.99 % off (the bound of
-DDSketch: Masson, Rim and Lee, VLDB 2019). Edges are made by multiplication, not by `pow`, so they are the same everywhere.
+Bins grow by 2 %: an order statistic x in [e, 1.02 e) reads as the harmonic mean of the edges, at most 0.99 % off (the
+bound of DDSketch: Masson, Rim and Lee, VLDB 2019). Edges are made by multiplication, not by `pow`, so they are the
+same everywhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Moments of features and score: power sums anchored at the baseline's mean, in float64.
 
-Anchoring keeps the variance of values far from zero (float64 sums of x^2 at mean 1e6 and sd 1 lose it; of (x - anchor)^2 they
-do not). Without a baseline the anchor is 0.
+Anchoring keeps the variance of values far from zero (float64 sums of x^2 at mean 1e6 and sd 1 lose it; of (x -
+anchor)^2 they do not). Without a baseline the anchor is 0.
 """
 
 from __future__ import annotations

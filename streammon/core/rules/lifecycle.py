@@ -70,5 +70,5 @@ def advance(
 
 
 def _forget(memory: RuleMemory, start: int) -> RuleMemory:
-    """An idle instance need not remember the last window; an open alert does, to see a gap before its next violation."""
+    """An idle instance need not remember the last window; an open alert does, to see a gap before it goes on."""
     return replace(memory, last_start=start if memory.alert_start is not None else None)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streammon.baselines.bins import cell_groups, fine_counts, fine_edges, quantile_groups
 from streammon.baselines.content import CELLS, EDGES, content_hash, identify
-from streammon.core.baseline import SCORE_BINS, Baseline
+from streammon.core.baseline import HUGE, SCORE_BINS, Baseline
 from streammon.core.errors import UsageError
 
 MIN_EVENTS = 100
@@ -98,23 +98,20 @@ def build(
 
 
 def _ordered(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The finite values in ascending order, so that whatever is computed from them forgets the order of events."""
-    return np.sort(values[np.isfinite(values)].astype(np.float64))
+    """The finite values, none beyond HUGE, in ascending order, so that whatever is computed from them forgets the order of events."""
+    return np.sort(values[np.abs(values) <= HUGE].astype(np.float64))
 
 
 def _moments(ordered: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and variance (n - 1) of finite values in ascending order; 0 without values, NaN below two values.
 
-    The mean is an anchor, so it is always finite; the variance is inf where it is too large for a float.
+    The mean is an anchor, so it is always finite.
     """
     n = len(ordered)
     if n == 0:
         return 0.0, np.nan
-    with np.errstate(over="ignore"):
-        total = ordered.sum()
-        mean = total / n if np.isfinite(total) else (ordered / n).sum()
-        mean = np.clip(mean, ordered[0], ordered[-1])  # rounding would give a constant feature a variance
-        squares = np.square(ordered - mean).sum()
+    mean = np.clip(ordered.sum() / n, ordered[0], ordered[-1])  # rounding would give a constant feature a variance
+    squares = np.square(ordered - mean).sum()
     return float(mean), float(squares / (n - 1)) if n > 1 else np.nan
 
 

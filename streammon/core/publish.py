@@ -86,7 +86,11 @@ def _measurements(column: Column) -> list[list[Measurement]]:
                 n=n[w][f],
                 reference_n=None if reference_n is None else reference_n[w][f],
                 method=column.method,
-                flag=_flag(value[w][f], low_n is not None and low_n[w][f]),
+                flag=_flag(
+                    value[w][f],
+                    n[w][f] == 0 or (reference_n is not None and reference_n[w][f] == 0),
+                    low_n is not None and low_n[w][f],
+                ),
             )
             for f, feature in enumerate(features)
         ]
@@ -98,10 +102,10 @@ def _finite(x: float) -> float | None:
     return x if math.isfinite(x) else None
 
 
-def _flag(value: float, low_n: bool) -> str | None:
+def _flag(value: float, empty: bool, low_n: bool) -> str | None:
     """Why a number is missing or weak."""
     if math.isnan(value):
-        return "empty"
+        return "empty" if empty else "nan"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return "low_n" if low_n else None

@@ -120,7 +120,7 @@ def find_series(table, buffer, start, length, row, h):  # type: ignore[no-untype
 @kernel
 def right_size(expected: int, length: int) -> bool:
     """0 expected: unknown; 0 long: not recorded."""
-    return expected == 0 or length in (0, expected)
+    return expected * length == 0 or expected == length
 
 
 @kernel

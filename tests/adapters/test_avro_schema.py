@@ -15,9 +15,9 @@ from streammon.core.errors import UsageError
 from tests.adapters.avro_cases import EVENT, array, nullable, record
 
 
-def nested(depth: int) -> Any:
+def nested(depth: int, inmost: str = "int") -> Any:
     """A type of `depth` levels."""
-    type_: Any = "int"
+    type_: Any = inmost
     for _ in range(depth - 1):
         type_ = array(type_)
     return type_
@@ -45,6 +45,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "deep": (nested(65), "nested deeper than 64"),
     "deep JSON that parses": (nested(300), "nested deeper than 64"),
     "deep by names": (chain(200), "nested deeper than 64"),
+    "deep by a name used again": ([record({"x": nested(10)}, "Low"), nested(54, "Low")], "nested deeper than 64"),
     "array of null": (array("null"), "items that take no bytes"),
     "map of null": ({"type": "map", "values": "null"}, "items that take no bytes"),
     "array of empty records": (array(record({})), "items that take no bytes"),
@@ -80,6 +81,7 @@ def test_refused_in_one_clear_line(schema: Any, why: str) -> None:
 
 def test_the_limits_themselves_are_allowed() -> None:
     assert load_schema(nested(64)).type.height == 64
+    assert load_schema([record({"x": nested(10)}, "Low"), nested(53, "Low")]).type.height == 64
     load_schema(record({"x": decimal(38)}))
     load_schema(record({"x": "int"}) | {"doc": "x" * 60_000})
 

@@ -28,9 +28,9 @@ def test_any_feature_gives_a_baseline_that_fits_together(values: Floats) -> None
     baseline = of_feature(values)
     assert problem(baseline) is None
     assert baseline.missing[0] == np.isnan(values).sum()
-    assert baseline.non_finite[0] == np.isinf(values).sum()
+    assert baseline.non_finite[0] == (np.abs(values) > 1e100).sum()
     bins = int(baseline.bins[0])
-    assert baseline.counts[0, 1 : bins + 1].sum() == np.isfinite(values).sum()
+    assert baseline.counts[0, 1 : bins + 1].sum() == (np.abs(values) <= 1e100).sum()
     assert np.isinf(baseline.edges[0, bins + 1 :]).all()
     assert baseline.edges.shape == (1, FINE_BINS + 1)
 
@@ -38,9 +38,9 @@ def test_any_feature_gives_a_baseline_that_fits_together(values: Floats) -> None
 @given(samples)
 @settings(max_examples=150, deadline=None)
 def test_mean_and_variance_are_those_of_exact_arithmetic(values: Floats) -> None:
-    """In fractions, with n - 1. Overflow leaves the mean finite and makes the variance inf."""
+    """In fractions, with n - 1, over magnitudes up to 1e100."""
     baseline = of_feature(values)
-    kept = [Fraction(v) for v in values[np.isfinite(values)].tolist()]
+    kept = [Fraction(v) for v in values[np.abs(values) <= 1e100].tolist()]
     mean, variance = float(baseline.mean[0]), float(baseline.variance[0])
     if not kept:
         assert mean == 0
@@ -52,11 +52,8 @@ def test_mean_and_variance_are_those_of_exact_arithmetic(values: Floats) -> None
         assert np.isnan(variance)
     else:
         spread = sum(((v - exact) ** 2 for v in kept), Fraction()) / (len(kept) - 1)
-        if np.isinf(variance):
-            assert spread > Fraction(10) ** 300  # the sum overflows before the mean square does
-        else:
-            error = abs(Fraction(variance) - spread)
-            assert error <= Fraction(1, 10**9) * spread + (scale * Fraction(1, 10**12)) ** 2 + Fraction(1, 10**307)
+        error = abs(Fraction(variance) - spread)
+        assert error <= Fraction(1, 10**9) * spread + (scale * Fraction(1, 10**12)) ** 2 + Fraction(1, 10**307)
 
 
 @pytest.mark.parametrize("n", [100, 1_000, 1_003, 2_999])
@@ -72,13 +69,11 @@ def test_variance_far_from_zero_keeps_its_digits() -> None:
     assert of_feature(values).variance[0] == pytest.approx(np.var(values - 1e8, ddof=1), rel=1e-6)
 
 
-def test_values_near_the_greatest_float_keep_a_finite_mean() -> None:
-    values = np.linspace(1.5e308, 1.7976931348623157e308, 200)
+def test_values_whose_squares_would_poison_sums_count_as_non_finite() -> None:
+    values = np.concatenate((np.linspace(0, 1, 200), [1e300, -1.7e308, np.inf]))
     baseline = of_feature(values)
-    assert baseline.mean[0] == pytest.approx(1.64884656743116e308)
-    assert np.isinf(baseline.variance[0])
-    assert baseline.edges[0, baseline.bins[0]] == np.inf
-    assert baseline.counts[0, baseline.bins[0] + 1] == 0
+    assert baseline.non_finite[0] == 3
+    assert (baseline.mean[0], baseline.edges[0, 0]) == (pytest.approx(0.5), 0.0)
 
 
 def test_a_feature_that_is_always_missing_has_no_bins() -> None:
@@ -98,7 +93,7 @@ def test_scores_are_counted_in_hundred_bins_of_the_unit_interval() -> None:
             expected[min(int(score * 100), 99)] += 1
     assert baseline.score_counts.tolist() == expected
     assert baseline.score_counts[99] == 20
-    finite = scores[np.isfinite(scores)]
+    finite = scores[np.abs(scores) <= 1e100]
     assert baseline.mean[-1] == pytest.approx(finite.mean(), rel=1e-14)
     assert baseline.variance[-1] == pytest.approx(finite.var(ddof=1), rel=1e-14)
 

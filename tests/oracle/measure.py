@@ -99,23 +99,28 @@ def latency(events: Sequence[Event]) -> list[Row]:
 def prediction(events: Sequence[Event], classes: Sequence[str]) -> list[Row]:
     n = len(events)
     scores = [event["score"] for event in events if event["score"] is not None]
-    finite = [score for score in scores if isfinite(score)]
-    probs = [event["probs"] for event in events if event["probs"] and all(map(isfinite, event["probs"]))]
+    good = [score for score in scores if finite(score)]
+    probs = [event["probs"] for event in events if event["probs"] and all(map(finite, event["probs"]))]
     entropies = [sum(-p * log(p) for p in vector if p > 0) for vector in probs]
     rows = [
-        row("prediction.score_mean", mean(finite), len(finite)),
-        row("prediction.score_sd", deviation(finite), len(finite)),
+        row("prediction.score_mean", mean(good), len(good)),
+        row("prediction.score_sd", deviation(good), len(good)),
         row("prediction.score_invalid", sum(score < 0 or score > 1 for score in scores), n),
-        row("prediction.entropy", mean(entropies), len(probs)),
-        row("prediction.top_probability", mean([max(vector) for vector in probs]), len(probs)),
     ]
     if classes:
+        rows.append(row("prediction.entropy", mean(entropies), len(probs)))
+        rows.append(row("prediction.top_probability", mean([max(vector) for vector in probs]), len(probs)))
         predicted = [event["prediction"] for event in events if event["prediction"] is not None]
         counts, total = Counter(predicted), len(predicted)
         unseen = sum(label not in classes for label in predicted)
         rows += [row("prediction.class_share", share(counts[name], total), total, name) for name in classes]
         rows.append(row("prediction.unseen_rate", share(unseen, total), total))
     return rows
+
+
+def finite(value: float) -> bool:
+    """A greater magnitude counts as infinite."""
+    return abs(value) <= 1e100
 
 
 def feature_columns(events: Sequence[Event], names: Sequence[str]) -> list[list[float]]:
@@ -126,16 +131,19 @@ def feature_columns(events: Sequence[Event], names: Sequence[str]) -> list[list[
 
 def features(events: Sequence[Event], names: Sequence[str], baseline: Baseline | None) -> list[Row]:
     columns = feature_columns(events, names)
-    finite = [[value for value in column if isfinite(value)] for column in columns]
+    good = [[value for value in column if finite(value)] for column in columns]
     rows = []
     for statistic, compute in (("mean", mean), ("variance", variance), ("sd", deviation)):
-        rows += [row(f"feature.{statistic}", compute(v), len(v), f) for f, v in zip(names, finite, strict=True)]
-    for statistic, counts in (("missing_rate", isnan), ("non_finite_rate", isinf)):
+        rows += [row(f"feature.{statistic}", compute(v), len(v), f) for f, v in zip(names, good, strict=True)]
+    for statistic, counts in (("missing_rate", isnan), ("non_finite_rate", lambda value: abs(value) > 1e100)):
         for name, column in zip(names, columns, strict=True):
             rows.append(row(f"feature.{statistic}", share(sum(map(counts, column)), len(column)), len(column), name))
     if baseline is not None:
-        for f, (name, values) in enumerate(zip(names, finite, strict=True)):
+        for f, (name, values) in enumerate(zip(names, good, strict=True)):
             edges = fine_edges(baseline, f)
+            if len(edges) == 1:  # the reference has no finite value, so there is no range
+                rows.append(row("feature.out_of_range_rate", None, 0, name))
+                continue
             outside = sum(value < edges[0] or value >= edges[-1] for value in values)
             rows.append(row("feature.out_of_range_rate", share(outside, len(values)), len(values), name))
     return rows
@@ -162,7 +170,7 @@ def feature_drift(events: Sequence[Event], baseline: Baseline) -> list[Row]:
         edges = fine_edges(baseline, f)
         current = [0] * baseline.counts.shape[1]
         for value in column:
-            if isfinite(value):
+            if finite(value) and len(edges) > 1:
                 current[bisect_right(edges, value)] += 1  # 0: below the range, bins + 1: above
         reference, groups = baseline.counts[f].tolist(), baseline.groups[f].tolist()
         per_feature.append(drift("feature.", current, reference, groups, ordinal=True, feature=names[f]))

@@ -107,14 +107,14 @@ def _run_partition(
             event = decode(record.value)
             check_series(event)
             series = Series(event["model_id"], event["model_version"], event["lane"])
+            if event["ts"] > record.timestamp + config.get("max_future_skew", 300 * SECOND):
+                raise BadRecord("FUTURE", "ts")
             check_dimensions(event, models.shape(series))
         except BadRecord as bad:
             result.dead_letters.append(DeadLetter(partition, record.offset, bad.code))
             continue
         verdict, closed = timeline.feed(record.offset, record.timestamp, series, event["ts"], event)
-        if verdict is Verdict.FUTURE:
-            result.dead_letters.append(DeadLetter(partition, record.offset, "FUTURE"))
-        elif verdict is Verdict.LATE:
+        if verdict is Verdict.LATE:
             result.late.append((partition, record.offset))
         for window in closed:
             metric = metric_event(window, topic, partition, models)

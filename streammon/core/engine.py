@@ -18,16 +18,28 @@ from numpy.typing import NDArray
 
 from streammon.core.aggregates.base import Closed
 from streammon.core.baseline import Baseline, Layout
-from streammon.core.compiled import hash_bytes
 from streammon.core.errors import Code, UsageError
-from streammon.core.events import DATA_HASH, GIT_COMMIT, EventBatch
+from streammon.core.events import TS, EventBatch
 from streammon.core.journal import JournalEntry, Kind
 from streammon.core.outputs import BaselineState, Series, WindowSpec
 from streammon.core.panes import BARE, Panes, merged
 from streammon.core.plan import Plan, Policy
 from streammon.core.series import SeriesBook, series_of
 from streammon.core.state import ActiveBaseline
-from streammon.core.timeline import DUE, LATE, NEVER, NEW_PANE, NEW_SERIES, WINDOW_DUE, P, Scale, route
+from streammon.core.timeline import (
+    DUE,
+    LATE,
+    NEVER,
+    NEW_PANE,
+    NEW_SERIES,
+    NEW_STAMP,
+    NONE,
+    STAMPS,
+    WINDOW_DUE,
+    P,
+    Scale,
+    route,
+)
 from streammon.core.windows import next_end, starts
 
 
@@ -118,6 +130,8 @@ class Engine:
                 self.new_series(series_of(batch, row))
             elif reason == NEW_PANE:
                 self._new_pane(batch, row)
+            elif reason == NEW_STAMP:
+                self._new_stamps(batch, row)
             else:
                 self._add(batch, added, row, store, slot)
                 added = row
@@ -183,21 +197,25 @@ class Engine:
             self._take_layout(number, baseline.layout)
 
     def _new_pane(self, batch: EventBatch, row: int) -> None:
-        series = series_of(batch, row)
-        number = self.series.numbers[series]
-        pane_number = (int(batch.ints[row, 0]) - self.plan.pane_origin) // self.plan.pane_width
-        stamps = tuple(batch.text(row, column) for column in (DATA_HASH, GIT_COMMIT))
-        pane = self.open_pane(number, pane_number, self._baseline_at(number, self.pane_start(pane_number)), stamps)
-        for k, column in enumerate((DATA_HASH, GIT_COMMIT)):
-            length = max(0, int(batch.string_length[row, column]))
-            start = int(batch.string_start[row, column])
-            self.panes.table.stamp[pane, k] = hash_bytes(batch.buffer, start, length, np.uint64(0))
+        number, pane_number = self._place(batch, row)
+        self.open_pane(number, pane_number, self._baseline_at(number, self.pane_start(pane_number)))
 
-    def open_pane(
-        self, number: int, pane_number: int, baseline: Baseline | None, stamps: tuple[str | None, ...]
-    ) -> int:
+    def _new_stamps(self, batch: EventBatch, row: int) -> None:
+        number, pane_number = self._place(batch, row)
+        pane = self.series.live[number][pane_number]
+        for k, column in enumerate(STAMPS):
+            text = batch.text(row, column)
+            if text is not None and self.panes.table.stamps[pane, k] == NONE:
+                self.panes.set_stamp(pane, k, text)
+
+    def _place(self, batch: EventBatch, row: int) -> tuple[int, int]:
+        """Number of an event's series, and of its pane."""
+        pane_number = (int(batch.ints[row, TS]) - self.plan.pane_origin) // self.plan.pane_width
+        return self.series.numbers[series_of(batch, row)], pane_number
+
+    def open_pane(self, number: int, pane_number: int, baseline: Baseline | None) -> int:
         """A new live pane of a series; returns its id."""
-        pane = self.panes.open(pane_number, number, self.series.layouts[number], baseline, stamps)
+        pane = self.panes.open(pane_number, number, self.series.layouts[number], baseline)
         ring = self.series.clocks.ring
         ring[number, pane_number % ring.shape[1]] = pane
         self.series.live[number][pane_number] = pane

@@ -126,7 +126,7 @@ class AlertEvent:
 
 
 def identity(*fields: str | int) -> str:
-    """BLAKE2b, 16 bytes in hex, over the fields: UTF-8, integers in decimal, each behind its length (4 bytes, big-endian).
+    """BLAKE2b, 16 bytes, in hex. Fields as UTF-8 (integers in decimal), each behind its length (4 bytes, big-endian).
 
     >>> identity("metric", 3) == identity("metric", "3")
     True

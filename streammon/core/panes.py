@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from streammon.core.aggregates import AGGREGATES
 from streammon.core.aggregates.base import References, State, merge, zero
 from streammon.core.baseline import FINE_BINS, SCORE_BINS, Baseline, Layout
+from streammon.core.compiled import hash_bytes
 from streammon.core.events import EventBatch
-from streammon.core.timeline import PaneTable
+from streammon.core.timeline import NONE, ONE, SEED, SEVERAL, PaneTable
 
 BARE = Layout()
 """The layout of what needs no names; aggregates whose state is the same under it merge across layouts."""
@@ -81,18 +82,16 @@ class Panes:
         self.stores: list[Store] = []
         self.bare = stack(BARE, [None])
         self.table = _empty_table(0)
-        self._stamps: list[tuple[str | None, ...]] = []  # by id: data_hash and git_commit of the first event
+        self._stamps: list[list[str | None]] = []  # by id: the first data_hash and git_commit that are not null
         self._free: list[int] = []
 
-    def open(
-        self, number: int, series: int, layout: Layout, baseline: Baseline | None, stamps: tuple[str | None, ...]
-    ) -> int:
+    def open(self, number: int, series: int, layout: Layout, baseline: Baseline | None) -> int:
         """A new empty pane; returns its id."""
         if not self._free:
             old = len(self.table.n)
             more = max(old, 16)
             self.table = PaneTable(*(np.concatenate(pair) for pair in zip(self.table, _empty_table(more), strict=True)))
-            self._stamps += [()] * more
+            self._stamps += [[None, None] for _ in range(more)]
             self._free = list(range(old + more - 1, old - 1, -1))
         pane = self._free.pop()
         kind = self._store(layout)
@@ -101,10 +100,16 @@ class Panes:
         table.number[pane], table.series[pane], table.n[pane] = number, series, 0
         table.store[pane], table.baseline[pane] = kind, row
         table.slot[pane] = self.stores[kind].take(row)
-        table.mixed[pane] = False
-        table.stamp[pane] = 0
-        self._stamps[pane] = stamps
+        table.stamps[pane] = NONE
+        self._stamps[pane] = [None, None]
         return pane
+
+    def set_stamp(self, pane: int, k: int, text: str) -> None:
+        """The first data_hash (k = 0) or git_commit (k = 1) of a pane."""
+        data = np.frombuffer(text.encode() or b"\0", np.uint8)  # frombuffer refuses an empty value
+        self.table.stamp[pane, k] = hash_bytes(data, 0, len(text.encode()), SEED)
+        self.table.stamps[pane, k] = ONE
+        self._stamps[pane][k] = text
 
     def release(self, pane: int) -> None:
         """Forget a pane."""
@@ -118,11 +123,11 @@ class Panes:
         return None if baseline is None else baseline.baseline_id
 
     def stamp(self, panes: Sequence[int], k: int) -> tuple[str | None, bool]:
-        """The data_hash (k = 0) or git_commit (k = 1) of all events of the panes; (None, True) where there are several."""
-        values = {self._stamps[pane][k] for pane in panes}
-        if len(values) > 1 or self.table.mixed[panes, k].any():
+        """The data_hash (k = 0) or git_commit (k = 1) of the panes' events; (None, True) where there are several."""
+        values = {text for pane in panes if (text := self._stamps[pane][k]) is not None}
+        if len(values) > 1 or (self.table.stamps[panes, k] == SEVERAL).any():
             return None, True
-        return values.pop(), False
+        return next(iter(values), None), False
 
     def state(self, pane: int) -> dict[str, NDArray[Any]]:
         """Views of a pane's arrays, by "aggregate.field"."""
@@ -150,7 +155,7 @@ def _empty_table(n: int) -> PaneTable:
         baseline=np.zeros(n, np.int32),
         n=np.zeros(n, np.int64),
         stamp=np.zeros((n, 2), np.uint64),
-        mixed=np.zeros((n, 2), np.bool_),
+        stamps=np.zeros((n, 2), np.uint8),
     )
 
 

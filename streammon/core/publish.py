@@ -37,6 +37,8 @@ def metric_events(plan: Plan, groups: Iterable[ClosedGroup], suite: DriftSuite) 
     tested = suite.run(distributions)
     events = []
     for group, found, (low, high) in zip(groups, columns, pairwise(ends), strict=True):
+        families = list(dict.fromkeys(_family(column) for column in found))
+        found.sort(key=lambda column: families.index(_family(column)))
         found += [column for test in tested[low:high] for column in test]
         rows = [_measurements(column) for column in found]
         for w, header in enumerate(group.headers):
@@ -65,6 +67,10 @@ def _event(plan: Plan, header: Header, measurements: tuple[Measurement, ...]) ->
         mixed=header.mixed,
         measurements=measurements,
     )
+
+
+def _family(column: Column) -> str:
+    return column.name.partition(".")[0]
 
 
 def _measurements(column: Column) -> list[list[Measurement]]:

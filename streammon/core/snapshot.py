@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
-
 from streammon.core.baseline import Baseline
-from streammon.core.compiled import hash_bytes
 from streammon.core.engine import Engine
 from streammon.core.errors import UsageError
 from streammon.core.plan import Plan
 from streammon.core.state import FORMAT, ClockState, HeaderState, PaneState
-from streammon.core.timeline import NEVER, P
+from streammon.core.timeline import NEVER, SEVERAL, P
 
 
 def panes(engine: Engine) -> list[PaneState]:
@@ -73,8 +70,8 @@ def restore(
     if header.plan_hash != plan.hash:
         raise UsageError(
             f"partition {partition} of {plan.topic}: the state was written under another plan "
-            f"({header.plan_hash}; these settings have {plan.hash}). Windows, lateness, models, input and mapping cannot "
-            "change while state is kept: restore the old settings, or start another group"
+            f"({header.plan_hash}; these settings have {plan.hash}). Windows, lateness, models, input and mapping "
+            "cannot change while state is kept: restore the old settings, or start another group"
         )
     engine = Engine(plan, partition, baselines)
     engine.position = header.position
@@ -102,13 +99,12 @@ def _restore_clock(engine: Engine, state: ClockState) -> None:
 def _restore_pane(engine: Engine, state: PaneState, baselines: Mapping[str, Baseline]) -> None:
     number = engine.series.numbers[state.series]
     baseline = None if state.baseline_id is None else baselines[state.baseline_id]
-    stamps = (state.data_hash, state.git_commit)
-    pane = engine.open_pane(number, state.pane, baseline, stamps)
-    table = engine.panes.table
-    table.n[pane] = state.n
-    table.mixed[pane] = (state.mixed_data_hash, state.mixed_git_commit)
-    for k, text in enumerate(stamps):
-        data = np.frombuffer((text or "").encode(), np.uint8)
-        table.stamp[pane, k] = hash_bytes(data, 0, len(data), np.uint64(0))
+    pane = engine.open_pane(number, state.pane, baseline)
+    engine.panes.table.n[pane] = state.n
+    for k, text in enumerate((state.data_hash, state.git_commit)):
+        if text is not None:
+            engine.panes.set_stamp(pane, k, text)
+        if (state.mixed_data_hash, state.mixed_git_commit)[k]:
+            engine.panes.table.stamps[pane, k] = SEVERAL
     for name, array in engine.panes.state(pane).items():
         array[...] = state.fields[name]

@@ -30,9 +30,14 @@ NEVER = 1 << 62  # microseconds; far beyond every time, and sums of two do not o
 FARTHEST = 1 << 60  # a ts beyond is RANGE
 LATE = 255  # verdict on an event whose pane is sealed; not an errors.Code: such an event is good, but too late
 
+SEED = np.uint64(0)  # of hashes
+
 P, DUE = 0, 1  # elements of `progress`
 
-END, NEW_SERIES, NEW_PANE, WINDOW_DUE = range(4)  # why `route` stopped
+END, NEW_SERIES, NEW_PANE, NEW_STAMP, WINDOW_DUE = range(5)  # why `route` stopped
+
+NONE, ONE, SEVERAL = range(3)  # values of data_hash or git_commit in a pane
+STAMPS = (DATA_HASH, GIT_COMMIT)
 
 OK, RANGE, DIMENSION, FUTURE = (int(code) for code in (Code.OK, Code.RANGE, Code.DIMENSION, Code.FUTURE))
 
@@ -68,8 +73,8 @@ class PaneTable(NamedTuple):
     slot: NDArray[np.int32]  # row in that store
     baseline: NDArray[np.int32]  # row in that store's references, 0 none
     n: NDArray[np.int64]
-    stamp: NDArray[np.uint64]  # [panes, 2] hash of the first event's data_hash and git_commit
-    mixed: NDArray[np.bool_]  # [panes, 2] another value was seen
+    stamp: NDArray[np.uint64]  # [panes, 2] hash of the first data_hash and git_commit that are not null
+    stamps: NDArray[np.uint8]  # [panes, 2] how many values were seen: NONE, ONE or SEVERAL
 
 
 class Scale(NamedTuple):
@@ -143,8 +148,8 @@ def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
 ):
     """Judge and place rows `low` and up: fills verdict (in: the decoder's code), store and slot (-1: not counted).
 
-    Returns (row, reason): the first row not done, and why it stopped there. NEW_SERIES and NEW_PANE ask the caller to
-    make one for that row; WINDOW_DUE: the row before made a window due.
+    Returns (row, reason): the first row not done, and why it stopped there. NEW_SERIES, NEW_PANE and NEW_STAMP ask the
+    caller to make one for that row; WINDOW_DUE: the row before made a window due.
     """
     for i in range(low, len(verdict)):
         slot[i] = -1
@@ -176,14 +181,17 @@ def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
         pane = clocks.ring[s, number % clocks.ring.shape[1]]
         if pane < 0 or panes.number[pane] != number:
             return i, NEW_PANE
+        for k in range(2):
+            field = STAMPS[k]
+            if string_length[i, field] < 0 or panes.stamps[pane, k] == SEVERAL:
+                continue
+            if panes.stamps[pane, k] == NONE:
+                return i, NEW_STAMP
+            if hash_bytes(buffer, string_start[i, field], string_length[i, field], SEED) != panes.stamp[pane, k]:
+                panes.stamps[pane, k] = SEVERAL
         store[i] = panes.store[pane]
         slot[i] = panes.slot[pane]
         panes.n[pane] += 1
-        for k in range(2):
-            field = DATA_HASH if k == 0 else GIT_COMMIT
-            if not panes.mixed[pane, k]:
-                h = hash_bytes(buffer, string_start[i, field], max(0, string_length[i, field]), np.uint64(0))
-                panes.mixed[pane, k] = h != panes.stamp[pane, k]
         clocks.own[s] = max(clocks.own[s], ts)
         progress[P] = max(progress[P], ts)
         clocks.p0[s] = progress[P]

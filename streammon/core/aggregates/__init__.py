@@ -10,8 +10,8 @@ from streammon.core.aggregates.traffic import Traffic
 AGGREGATES: tuple[Aggregate, ...] = (
     Traffic(),
     Latency(),
-    Prediction(),
     Moments(),
     Histogram(),
+    Prediction(),
 )
-"""In the order of their measurements in a metric event."""
+"""Their measurements are published in this order, family by family."""

@@ -81,7 +81,7 @@ class Aggregate(Protocol):
         reference: NDArray[np.int32],
         references: References,
     ) -> None:
-        """Add event rows[j] to slot slots[j], for j in order, in place. `reference` [slots]: each slot's baseline row."""
+        """Add event rows[j] to slot slots[j], for j in order, in place. `reference`: baseline row of each slot."""
 
     def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
         """Statistics of windows, and the distributions that the drift suite compares, where there is a baseline."""

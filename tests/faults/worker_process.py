@@ -1,0 +1,71 @@
+"""A worker as a process of its own, which may kill itself at a named step of a commit.
+
+    python -m tests.faults.worker_process CONFIG [--start WHEN] [--kill-at STEP:N [--after SECONDS]]
+
+It gets everything ready and then waits for a line on standard input, so that a successor starts the moment it is told.
+Logs go to standard error as the settings say; refusals and exit codes are those of `streammon run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from streammon import telemetry, worker
+from streammon.adapters.kafka_sink import STEPS
+from streammon.core.errors import Refusal
+from streammon.settings import load
+
+
+class Killer:
+    """Kills this process (SIGKILL) at the n-th time that a step is reported: at once, or `after` seconds later."""
+
+    def __init__(self, step: str, occurrence: int, after: float | None) -> None:
+        assert step in STEPS, f"{step} is none of {', '.join(STEPS)}"
+        self._step, self._left, self._after = step, occurrence, after
+
+    def __call__(self, step: str) -> None:
+        if step != self._step:
+            return
+        self._left -= 1
+        if self._left != 0:
+            return
+        if self._after is None:
+            _die()
+        timer = threading.Timer(self._after or 0.0, _die)
+        timer.daemon = True
+        timer.start()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--start")
+    parser.add_argument("--kill-at", metavar="STEP:N")
+    parser.add_argument("--after", type=float, metavar="SECONDS", help="from that step to the kill, meanwhile it goes on")
+    args = parser.parse_args()
+    step, _, occurrence = (args.kill_at or f"{STEPS[0]}:0").partition(":")
+    killer = Killer(step, int(occurrence), args.after)
+    if not sys.stdin.readline():
+        return 0  # whoever started us is gone
+    try:
+        settings = load(args.config)
+        telemetry.set_up(settings.log.format, settings.log.level)
+        worker.run(settings, args.start, on_step=killer)
+    except Refusal as refusal:
+        print(f"streammon: {refusal}", file=sys.stderr)
+        return refusal.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

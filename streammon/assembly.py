@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from streammon.adapters.avro_decoder import AvroDecoder
 from streammon.adapters.schema_files import load_schema
 from streammon.baselines.store import load_all
@@ -12,6 +14,7 @@ from streammon.core.baseline import Baseline, Layout
 from streammon.core.errors import Code, UsageError
 from streammon.core.outputs import Series
 from streammon.core.plan import Plan
+from streammon.core.suite import Suite
 from streammon.settings import Settings
 from streammon.settings.convert import CANONICAL_SCHEMA
 
@@ -31,8 +34,18 @@ MESSAGES = {
 
 def decoder(settings: Settings) -> AvroDecoder:
     """From the writer's bytes to columns."""
-    schemas = [path.read_text() for path in settings.input.schemas] or [load_schema(CANONICAL_SCHEMA).definition]
-    return AvroDecoder(schemas, settings.input.framing, settings.input.mapping, settings.input.max_record_bytes)
+    own = load_schema(CANONICAL_SCHEMA).definition
+    schemas = [_read(path) for path in settings.input.schemas]
+    return AvroDecoder(
+        schemas or [own], settings.input.framing, settings.input.mapping, settings.input.max_record_bytes
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"input.schemas: {path} cannot be read ({error}): name an Avro schema (JSON)") from error
 
 
 def explainer(decoder: AvroDecoder) -> Callable[[bytes | None, Code], tuple[str | None, str]]:
@@ -54,10 +67,17 @@ def baselines(paths: tuple[Path, ...], plan: Plan) -> dict[str, Baseline]:
         declared = plan.layout(Series(baseline.model_id, baseline.model_version, "*"))
         if declared not in {Layout(), baseline.layout}:
             raise UsageError(
-                f"{path}: baseline of {baseline.model_id} {baseline.model_version} has {_described(baseline.layout)}; the settings "
-                f"(models) declare {_described(declared)} for that model: correct one of them"
+                f"{path}: baseline of {baseline.model_id} {baseline.model_version} has {_described(baseline.layout)}; "
+                f"the settings (models) declare {_described(declared)} for that model: correct one of them"
             )
     return {baseline.baseline_id: baseline for baseline in loaded}
+
+
+def suite(settings: Settings) -> Suite:
+    """The drift tests, on the configured device."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device: cuda, but torch finds no CUDA device here: choose cpu or auto")
+    return Suite(settings.device)
 
 
 def _described(layout: Layout) -> str:

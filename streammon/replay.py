@@ -11,7 +11,6 @@ from streammon import assembly
 from streammon.adapters.file_sink import FileSink
 from streammon.adapters.recorded_source import JournalStore, RecordedSource, read_journal
 from streammon.core.commit import CommitPolicy
-from streammon.core.suite import Suite
 from streammon.runner import Runner
 from streammon.settings import Settings, plan
 
@@ -31,6 +30,7 @@ class Summary:
     seconds: float
     events_per_second: float
     comparable: bool  # with what live published: every partition from offset 0
+    why_not_comparable: str | None  # where it is not
 
 
 def run(
@@ -41,37 +41,33 @@ def run(
     the_plan = plan(settings, source.topic)
     baselines = assembly.baselines(settings.baselines, the_plan)
     decoder = assembly.decoder(settings)
-    entries = [] if journal is None else read_journal(journal)
-    suite = Suite(settings.device)
-    sink = FileSink(out, {"streammon.plan": the_plan.hash, "streammon.policy": the_plan.policy.hash})
-    runner = Runner(
-        plan=the_plan,
-        baselines=baselines,
-        source=source,
-        sink=sink,
-        store=JournalStore(entries),
-        decoder=decoder,
-        explain=assembly.explainer(decoder),
-        suite=suite,
-        policy=COMMIT_EVERY,
-        now=time.monotonic,
-        start_at=lambda partitions: {partition: source.first[partition] for partition in partitions},
-        decides=journal is None,
-    )
+    entries = [] if journal is None else read_journal(journal, source.topic)
+    suite = assembly.suite(settings)
     started = time.monotonic()
+    with FileSink(out, {"streammon.plan": the_plan.hash, "streammon.policy": the_plan.policy.hash}) as sink:
+        runner = Runner(
+            plan=the_plan,
+            baselines=baselines,
+            source=source,
+            sink=sink,
+            store=JournalStore(entries),
+            decoder=decoder,
+            explain=assembly.explainer(decoder),
+            suite=suite,
+            policy=COMMIT_EVERY,
+            now=time.monotonic,
+            start_at=lambda partitions: {partition: source.first[partition] for partition in partitions},
+            decides=journal is None,
+        )
 
-    def advance() -> bool:
-        progress(runner.tally.events, source.records)
-        return False
+        def advance() -> bool:
+            progress(runner.tally.events, source.records)
+            return False
 
-    try:
         runner.run(stopping=advance)
-    except BaseException:
-        sink.discard()
-        raise
-    sink.close()
     seconds = time.monotonic() - started
     tally = runner.tally
+    why = _why_not_comparable(source)
     return Summary(
         tally.events,
         tally.windows,
@@ -81,8 +77,17 @@ def run(
         dict(sorted(tally.dead_letters.items())),
         round(seconds, 3),
         round(tally.events / max(seconds, 1e-9)),
-        comparable=not any(source.first.values()),
+        comparable=why is None,
+        why_not_comparable=why,
     )
+
+
+def _why_not_comparable(source: RecordedSource) -> str | None:
+    later = [f"partition {partition} begins at offset {first}" for partition, first in source.first.items() if first]
+    if not later:
+        return None
+    more = f" (and {len(later) - 1} more)" if len(later) > 1 else ""
+    return f"{later[0]}{more}; what came before it is not in the recording"
 
 
 def describe(summary: Summary) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from streammon.adapters.kafka_errors import connect, refusal
+from streammon.adapters.kafka_errors import Complaints, connect, refusal
 from streammon.adapters.kafka_sink import Topics
 from streammon.core.errors import UsageError
 
@@ -21,21 +21,28 @@ class Admin:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._bootstrap = str(options.get("bootstrap.servers"))
-        self._client = connect(AdminClient, dict(options))
+        self._complaints = Complaints()
+        self._client = connect(AdminClient, {**self._complaints.options, **options})
 
     def partitions(self) -> dict[str, int]:
         """Number of partitions by topic."""
         try:
             found = self._client.list_topics(timeout=TIMEOUT).topics
         except KafkaException as error:
-            raise refusal(error.args[0], "listing topics", self._bootstrap) from error
+            reason = self._complaints.heard(lambda: self._client.poll(0))
+            raise refusal(error.args[0], "listing topics", self._bootstrap, reason) from error
         return {name: len(topic.partitions) for name, topic in found.items()}
 
-    def create(self, topics: Topics, partitions: int, replication: int) -> dict[str, str]:
-        """Create what is missing; returns "created" or "exists" by topic. Existing topics are left as they are."""
+    def create(self, topics: Topics, partitions: int, replication: int | None) -> dict[str, str]:
+        """Create what is missing; returns "created" or "exists" by topic. Existing topics are left as they are.
+
+        `partitions`, for an input that does not exist; `replication` None: the broker's default.
+        """
         existing = self.partitions()
         count = existing.get(topics.events, partitions)
-        wanted = [NewTopic(name, count, replication, config=config) for name, config in _configs(topics).items()]
+        _check_counts(topics, {topics.events: count} | existing)
+        factor = -1 if replication is None else replication
+        wanted = [NewTopic(name, count, factor, config=config) for name, config in _configs(topics).items()]
         missing = [topic for topic in wanted if topic.topic not in existing]
         for name, future in self._client.create_topics(missing).items() if missing else ():
             try:
@@ -53,18 +60,12 @@ class Admin:
             raise UsageError(
                 f"no such topic at {self._bootstrap}: {', '.join(missing)}. `streammon topics create` makes them"
             )
-        count = existing[topics.events]
-        for name in (topics.journal, topics.changelog):
-            if existing[name] != count:
-                raise UsageError(
-                    f"{name} has {existing[name]} partitions, {topics.events} has {count}: both must agree. If the input "
-                    "has grown, state must be migrated: start another group with topics of its own"
-                )
-        return count
+        _check_counts(topics, existing)
+        return existing[topics.events]
 
     def starts(self, topic: str, start: str) -> Callable[[Sequence[int]], dict[int, int]]:
         """First positions for `--start earliest | latest | TIME` (ISO 8601; without a zone it is UTC)."""
-        spec = _spec(start)
+        spec = start_spec(start)
 
         def positions(partitions: Sequence[int]) -> dict[int, int]:
             found = self._offsets(topic, partitions, spec)
@@ -93,7 +94,19 @@ def _configs(topics: Topics) -> dict[str, dict[str, str]]:
     }
 
 
-def _spec(start: str) -> OffsetSpec:
+def _check_counts(topics: Topics, existing: Mapping[str, int]) -> None:
+    """Partition p of the journal and of the changelog belongs to partition p of the input."""
+    count = existing[topics.events]
+    for name in (topics.journal, topics.changelog):
+        if existing.get(name, count) != count:
+            raise UsageError(
+                f"{name} has {existing[name]} partitions, {topics.events} has {count}: both must agree. If the input "
+                "has grown, state must be migrated: start another group with topics of its own"
+            )
+
+
+def start_spec(start: str) -> Any:  # OffsetSpec, whose functions have no types
+    """What `--start` asks for; refuses what is no start."""
     if start in {"earliest", "latest"}:
         return OffsetSpec.earliest() if start == "earliest" else OffsetSpec.latest()
     try:

@@ -40,14 +40,35 @@ def error_of(exception: KafkaException) -> KafkaError:
     return error
 
 
-def refusal(error: KafkaError, doing: str, bootstrap: str) -> Refusal:
-    """What to tell the user about an error that ends the command."""
+class Complaints:
+    """What a client says about its connection. Its own log lines stay off standard error, where the refusal stands."""
+
+    def __init__(self) -> None:
+        self._latest = ""
+        self.options: dict[str, Any] = {"log_level": 2, "error_cb": self._hear}
+
+    def heard(self, listen: Callable[[], object]) -> str:
+        """The latest complaint; `listen` is a call of the client that delivers what is pending."""
+        try:
+            listen()
+        except KafkaException as exception:
+            self._hear(error_of(exception))
+        return self._latest
+
+    def _hear(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # says how many, not why
+            self._latest = error.str()
+
+
+def refusal(error: KafkaError, doing: str, bootstrap: str, reason: str = "") -> Refusal:
+    """What to tell the user about an error that ends the command; `reason` is what the client said besides."""
     if error.code() in _DENIED:
         return UsageError(f"{doing}: the broker at {bootstrap} denies it ({error.str()}): check credentials and ACLs")
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:
         return UsageError(f"{doing}: no such topic ({error.str()}): `streammon topics create` makes the topics")
+    said = reason or error.str()
     return Unreachable(
-        f"{doing}: the broker at {bootstrap} does not answer as expected ({error.str()}): is it up and reachable?"
+        f"{doing}: the broker at {bootstrap} does not answer as expected ({said}): check that it is up, and its address"
     )
 
 

@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from streammon.adapters.codec import OutputT, from_bytes
 from streammon.adapters.envelopes import CREATE_TIME, LOG_APPEND_TIME, NOT_AVAILABLE, Envelope, EnvelopeWriter
-from streammon.adapters.kafka_errors import connect, refusal
+from streammon.adapters.kafka_errors import Complaints, connect, refusal
 from streammon.core.errors import UsageError
 
 TIMEOUT = 10.0  # seconds
 TIMESTAMP_TYPES = (NOT_AVAILABLE, CREATE_TIME, LOG_APPEND_TIME)  # by the client's number
+RECONNECTS = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
 
 
 class Reader:
-    """All partitions of a topic, read_committed, from the beginning or from now."""
+    """All partitions of a topic, read_committed, from the beginning or from now. A context manager."""
 
     def __init__(self, options: Mapping[str, Any], topic: str, from_beginning: bool) -> None:
+        self.topic = topic
         self._bootstrap = str(options.get("bootstrap.servers"))
+        self._complaints = Complaints()
         self._consumer = connect(
             Consumer,
             {
+                "fetch.queue.backoff.ms": 10,
+                **self._complaints.options,
                 **options,
                 "group.id": "streammon-reader",  # the client asks for one; nothing is ever committed under it
                 "enable.auto.commit": False,
@@ -34,82 +41,100 @@ class Reader:
             },
         )
         try:
-            found = self._consumer.list_topics(topic, timeout=TIMEOUT).topics[topic]
-            if found.error is not None:
-                raise refusal(found.error, f"topic {topic}", self._bootstrap)
-            bounds = {
-                p: self._consumer.get_watermark_offsets(TopicPartition(topic, p), TIMEOUT) for p in found.partitions
-            }
-        except KafkaException as error:
-            raise refusal(error.args[0], f"topic {topic}", self._bootstrap) from error
-        self.topic = topic
+            bounds = self._bounds()
+        except BaseException:
+            self.close()
+            raise
         self._ends = {p: high for p, (low, high) in bounds.items() if from_beginning and high > low}
         self._consumer.assign(
             [TopicPartition(topic, p, low if from_beginning else high) for p, (low, high) in bounds.items()]
         )
 
     def batches(self, until_end: bool) -> Iterator[list[Message]]:
-        """Records as they come; with `until_end`, up to what was committed when the reader was made."""
-        ends = dict(self._ends)
+        """Records as they come; with `until_end`, those that were committed when the reader was made."""
+        ends = dict(self._ends)  # of the partitions that are not read to their end
         while ends or not until_end:
             records = []
             for message in self._consumer.consume(10_000, 0.2):
-                error = message.error()
+                partition, offset, error = message.partition() or 0, message.offset() or 0, message.error()
                 if error is None:
-                    records.append(message)
+                    if until_end and offset >= ends.get(partition, 0):  # came later
+                        ends.pop(partition, None)
+                    else:
+                        records.append(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    if message.offset() >= ends.get(message.partition(), 0):
-                        ends.pop(message.partition(), None)
-                elif not error.retriable() and error.code() not in {
-                    KafkaError._ALL_BROKERS_DOWN,
-                    KafkaError._TRANSPORT,
-                }:
+                    if offset >= ends.get(partition, 0):
+                        ends.pop(partition, None)
+                elif not error.retriable() and error.code() not in RECONNECTS:
                     raise refusal(error, f"reading {self.topic}", self._bootstrap)
             yield records
 
     def close(self) -> None:
         self._consumer.close()
 
+    def __enter__(self) -> Self:
+        return self
 
-def follow(options: Mapping[str, Any], topic: str, from_beginning: bool, until_end: bool) -> Iterator[bytes]:
-    """Values of a topic's records."""
-    reader = Reader(options, topic, from_beginning)
-    try:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _bounds(self) -> dict[int, tuple[int, int]]:
+        """First offset and end of each partition."""
+        try:
+            found = self._consumer.list_topics(self.topic, timeout=TIMEOUT).topics[self.topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            return {
+                p: self._consumer.get_watermark_offsets(TopicPartition(self.topic, p), TIMEOUT)
+                for p in found.partitions
+            }
+        except KafkaException as error:
+            reason = self._complaints.heard(lambda: self._consumer.consume(1, 0.0))
+            raise refusal(error.args[0], f"topic {self.topic}", self._bootstrap, reason) from error
+
+
+def follow(
+    options: Mapping[str, Any], topic: str, kind: type[OutputT], from_beginning: bool, until_end: bool
+) -> Iterator[OutputT]:
+    """What was published to a topic of outputs."""
+    with Reader(options, topic, from_beginning) as reader:
         for batch in reader.batches(until_end):
             for message in batch:
-                if message.value() is not None:
-                    yield message.value()
-    finally:
-        reader.close()
+                value = message.value()
+                if value is None:
+                    continue
+                try:
+                    yield from_bytes(kind, value)
+                except UsageError as error:
+                    raise UsageError(f"{topic} {message.partition()}, offset {message.offset()}: {error}") from error
 
 
 def record(options: Mapping[str, Any], topic: str, out: Path, progress: Callable[[int, int], None]) -> int:
-    """Copy what a topic holds to a file of envelopes; returns the number of records."""
-    if out.exists():
-        raise UsageError(f"{out} exists: choose another name, or delete it")
-    reader = Reader(options, topic, from_beginning=True)
+    """Copy what a topic holds to a file of envelopes, in the order of offsets; returns the number of records."""
     count = 0
-    try:
-        with EnvelopeWriter(out, blake2b(topic.encode(), digest_size=16).digest()) as writer:
-            for batch in reader.batches(until_end=True):
-                writer.write(map(_envelope, batch))
-                count += len(batch)
-                progress(count, 0)
-    finally:
-        reader.close()
+    with (
+        Reader(options, topic, from_beginning=True) as reader,
+        EnvelopeWriter(out, blake2b(topic.encode(), digest_size=16).digest()) as writer,
+    ):
+        for batch in reader.batches(until_end=True):
+            writer.write(map(_envelope, batch))
+            count += len(batch)
+            progress(count, 0)
     return count
 
 
 def _envelope(message: Message) -> Envelope:
     kind, milliseconds = message.timestamp()
-    headers = tuple(message.headers() or ())
+    headers: Any = message.headers() or ()
     return Envelope(
-        message.topic(),
-        message.partition(),
-        message.offset(),
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
         milliseconds,
         TIMESTAMP_TYPES[kind],
         message.key(),
         message.value(),
-        headers,
+        tuple(headers),
     )

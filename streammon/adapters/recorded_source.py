@@ -14,6 +14,7 @@ from streammon.adapters.codec import from_bytes
 from streammon.adapters.containers import read_container_blocks, read_header
 from streammon.adapters.envelopes import is_recorded, read_envelopes
 from streammon.adapters.records import grouped
+from streammon.adapters.schema_files import full_name
 from streammon.core.errors import Code, UsageError
 from streammon.core.journal import JournalEntry
 from streammon.core.ports import Committed, Listener, Origin, RecordBatch, Restored
@@ -35,7 +36,8 @@ class RecordedSource:
         header = read_header(path)
         if not is_recorded(header.schema):
             raise UsageError(
-                f"{path}: holds no recorded envelopes; `streammon simulate --to FILE` and `streammon record` write such files"
+                f"{path}: holds no recorded envelopes but {full_name(header.schema)}: give a file that "
+                "`streammon simulate` or `streammon record` wrote"
             )
         self._path = path
         self._decoder = ColumnDecoder([load_schema(header.schema, str(path))], _COLUMNS)
@@ -50,7 +52,9 @@ class RecordedSource:
             topics.add(_bytes(block, 0, _TOPIC).decode())
         if len(topics) != 1:
             raise UsageError(
-                f"{path}: holds {'no records' if not topics else 'several topics: ' + ', '.join(sorted(topics))}"
+                f"{path}: holds several topics, {', '.join(sorted(topics))}: record one topic to a file"
+                if topics
+                else f"{path}: holds no records: record again when the topic holds some"
             )
         self.topic = topics.pop()
         self._rest = self._blocks()
@@ -114,9 +118,18 @@ class JournalStore:
         return Restored(None, None, [], sorted(entries, key=lambda entry: entry.sequence))
 
 
-def read_journal(path: Path) -> list[JournalEntry]:
-    """Entries of a recorded journal topic."""
-    return [from_bytes(JournalEntry, envelope.value) for envelope in read_envelopes(path) if envelope.value is not None]
+def read_journal(path: Path, topic: str) -> list[JournalEntry]:
+    """Entries of a recorded journal topic, which must be about the input `topic`."""
+    if not is_recorded(read_header(path).schema):
+        raise UsageError(f"{path}: holds no recorded envelopes: give what `streammon record` took of the journal topic")
+    try:
+        entries = [from_bytes(JournalEntry, each.value) for each in read_envelopes(path) if each.value is not None]
+    except UsageError as error:
+        raise UsageError(f"{path}: is not a recording of a journal topic: {error}") from error
+    others = sorted({entry.topic for entry in entries} - {topic})
+    if others:
+        raise UsageError(f"{path}: is the journal of {', '.join(others)}, and the recorded events are of {topic}")
+    return entries
 
 
 def _bytes(block: Block, row: int, column: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def grouped(
         def origin(row: int) -> Origin:
             return unordered(int(order[row]))
 
-    runs = tuple(Run(int(partition[low]), low, high) for low, high in zip(bounds, bounds[1:], strict=False))
+    runs = tuple(Run(int(partition[low]), low, high) for low, high in pairwise(bounds))
     return RecordBatch(buffer, start, end, offset, timestamp, runs, origin)
 
 

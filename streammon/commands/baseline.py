@@ -6,21 +6,37 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from streammon.commands.common import Progress, add_config, add_json, load_settings, print_json
+from streammon.commands.common import (
+    Progress,
+    add_command,
+    add_config,
+    add_json,
+    counted,
+    load_settings,
+    print_json,
+)
+
+BUILD = "baseline build --config streammon.yaml --from events.avro --model digits-0 --out baselines/digits-0"
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("baseline", help="reference statistics of a model version", allow_abbrev=False)
+    parser = add_command(commands, "baseline", "reference statistics of a model version", BUILD)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    build = actions.add_parser("build", help="from recorded events", allow_abbrev=False)
-    add_config(build)
+    build = add_command(
+        actions,
+        "build",
+        "make a baseline from recorded events",
+        BUILD,
+        "Features have the names that the settings (models) give them.",
+    )
+    add_config(build, broker=False)
     build.add_argument("--from", dest="recording", type=Path, required=True, metavar="FILE", help="recorded events")
     build.add_argument("--model", required=True, metavar="M", help="model_id")
     build.add_argument("--version", metavar="V", help="model_version, where the file holds several")
     build.add_argument("--out", type=Path, required=True, metavar="DIR")
     build.add_argument("--replace", action="store_true", help="overwrite a baseline that is there")
     build.set_defaults(execute=execute_build)
-    show = actions.add_parser("show", help="what a baseline holds", allow_abbrev=False)
+    show = add_command(actions, "show", "print what a baseline holds", "baseline show baselines/digits-0")
     show.add_argument("directory", type=Path, metavar="DIR")
     add_json(show)
     show.set_defaults(execute=execute_show)
@@ -36,22 +52,22 @@ def execute_build(args: argparse.Namespace) -> None:
 
     settings = load_settings(args)
     check_target(args.out, replace=args.replace)
-    source = RecordedSource(args.recording)
     decoder = assembly.decoder(settings)
+    source = RecordedSource(args.recording)
     declared = plan(settings, source.topic).layout(Series(args.model, args.version or "", "*"))
     collector = Collector(args.model, args.version, declared.features)
-    progress, read = Progress("baseline"), 0
-    while not source.finished():
-        records = source.poll(0.0)
-        if records is not None:
-            collector.add(decoder.decode(records))
-            read += len(records)
-            progress(read, source.records)
+    read = 0
+    with Progress("baseline") as progress:
+        while not source.finished():
+            records = source.poll(0.0)
+            if records is not None:
+                collector.add(decoder.decode(records))
+                read += len(records)
+                progress(read, source.records)
     baseline = collector.build()
-    progress.close()
     save(baseline, args.out, replace=args.replace)
     print(
-        f"{baseline.baseline_id}: {baseline.n:,} events, {len(baseline.feature_names)} features, "
+        f"{baseline.baseline_id}: {counted(baseline.n, 'event')}, {len(baseline.feature_names)} features, "
         f"{len(baseline.class_names)} classes, in {args.out}"
     )
 

@@ -8,7 +8,8 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from streammon.core.errors import UsageError
 
@@ -16,18 +17,49 @@ if TYPE_CHECKING:
     from streammon.settings import Settings
 
 
-def add_config(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    parser.add_argument("--config", type=Path, required=required, metavar="FILE", help="settings (YAML)")
-    parser.add_argument(
-        "--bootstrap", metavar="HOST:PORT", help="broker, instead of kafka: bootstrap.servers of the settings"
+class Parser(argparse.ArgumentParser):
+    """Takes no abbreviations, and raises UsageError where argparse prints several lines and exits."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)  # examples keep their lines
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.removeprefix("streammon").strip()
+        raise UsageError(f"{command}: {message}; see {self.prog} --help" if command else f"{message}; see --help")
+
+
+def add_command(commands: Any, name: str, summary: str, example: str, details: str = "") -> argparse.ArgumentParser:
+    """A command with its help: `summary` in the list of commands, an example below its arguments."""
+    text = summary[0].upper() + summary[1:] + "."
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=f"{text} {details}".strip(), epilog=f"example:\n  streammon {example}"
     )
+    return parser
+
+
+def add_config(parser: argparse.ArgumentParser, required: bool = True, broker: bool = True) -> None:
+    parser.add_argument("--config", type=Path, required=required, metavar="FILE", help="settings (YAML)")
+    if broker:
+        parser.add_argument(
+            "--bootstrap", metavar="HOST:PORT", help="broker, instead of kafka: bootstrap.servers of the settings"
+        )
 
 
 def load_settings(args: argparse.Namespace) -> Settings:
     from streammon.settings import load
 
-    overrides: dict[str, Any] = {"kafka": {"bootstrap.servers": args.bootstrap}} if args.bootstrap else {}
+    bootstrap = getattr(args, "bootstrap", None)
+    overrides: dict[str, Any] = {"kafka": {"bootstrap.servers": bootstrap}} if bootstrap else {}
     return load(args.config, overrides)
+
+
+def check_output(path: Path) -> None:
+    """Refuse, before the work begins, a file that could not be written in the end."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory: name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no directory {path.parent}: make it, or choose another file")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -38,40 +70,82 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
-def microseconds(text: str) -> int:
-    """A time on the command line (ISO 8601; without a zone it is UTC), or `now`."""
+def at_least_one(text: str) -> int:
+    """A whole number on the command line, 1 or more."""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return number
+
+
+def positive(text: str) -> float:
+    """A number on the command line, more than 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number greater than 0")
+    return number
+
+
+def moment(text: str) -> int:
+    """A time on the command line (ISO 8601; without a zone it is UTC), or `now`: microseconds since the epoch."""
     if text == "now":
         return time.time_ns() // 1000
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no time: write now, or for example 2026-01-31T12:00:00Z") from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1_000_000)
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write now, or 2026-01-31T12:00:00Z") from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    since = found - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def time_text(microseconds: int) -> str:
-    """ISO 8601 in UTC, for people."""
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    """ISO 8601 in UTC, to the second, for people. What no calendar holds stays a number."""
+    try:
+        return datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"{microseconds} us"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "model"), counted(2000, "event")
+    ('1 model', '2,000 events')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class Progress:
-    """A line on a terminal's standard error that is drawn again a few times a second; nothing elsewhere."""
+    """A line on a terminal's standard error, drawn again a few times a second and removed in the end.
+
+    Nothing is written where standard error is no terminal.
+    """
 
     def __init__(self, what: str) -> None:
-        self._what, self._last, self._shown = what, time.monotonic(), False
-        self._started = self._last
+        self._what, self._on_terminal, self._shown = what, sys.stderr.isatty(), False
+        self._started = self._last = time.monotonic()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def __call__(self, done: int, total: float = 0) -> None:
+        """`total` 0: unknown."""
         now = time.monotonic()
-        if now - self._last < 0.2 or not sys.stderr.isatty():
+        if not self._on_terminal or now - self._last < 0.2:
             return
         self._last, self._shown = now, True
         rate = done / (now - self._started)
         share = f" of {total:,}" if total else ""
         sys.stderr.write(f"\r{self._what}: {done:,}{share} ({rate:,.0f}/s)\x1b[K")
         sys.stderr.flush()
-
-    def close(self) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")

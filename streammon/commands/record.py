@@ -6,14 +6,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from streammon.commands.common import Progress, add_config, load_settings
+from streammon.commands.common import Progress, add_command, add_config, check_output, counted, load_settings
+from streammon.core.errors import UsageError
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("record", help="copy a topic to a file, for replay", allow_abbrev=False)
+    parser = add_command(
+        commands,
+        "record",
+        "copy a topic to a file, for replay",
+        "record --topic inference-events --out events.avro",
+        "Copies what is committed when it starts, then stops.",
+    )
     add_config(parser, required=False)
     parser.add_argument("--topic", required=True, metavar="T")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file that does not exist yet")
     parser.set_defaults(execute=execute)
 
 
@@ -21,7 +28,10 @@ def execute(args: argparse.Namespace) -> None:
     from streammon.adapters.kafka_reader import record
     from streammon.settings import kafka_options
 
-    progress = Progress("record")
-    count = record(kafka_options(load_settings(args)), args.topic, args.out, progress)
-    progress.close()
-    print(f"{count:,} records of {args.topic} to {args.out}")
+    options = kafka_options(load_settings(args))
+    check_output(args.out)
+    if args.out.exists():
+        raise UsageError(f"{args.out} exists: choose another --out, or delete it")
+    with Progress("record") as progress:
+        count = record(options, args.topic, args.out, progress)
+    print(f"{counted(count, 'record')} of {args.topic} to {args.out}")

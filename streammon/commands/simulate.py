@@ -4,46 +4,97 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from streammon.commands.common import Progress, add_config, load_settings, microseconds
+from streammon.commands.common import (
+    Progress,
+    add_command,
+    add_config,
+    at_least_one,
+    check_output,
+    counted,
+    load_settings,
+    moment,
+    positive,
+    time_text,
+)
+from streammon.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from streammon.settings import Settings
+    from streammon.simulate.config import Simulation
+
+KAFKA = "kafka"
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser(
-        "simulate", help="make a stream of real inferences, with drift if asked for", allow_abbrev=False
+    parser = add_command(
+        commands,
+        "simulate",
+        "make a stream of real inferences, with drift if asked for",
+        "simulate --to events.avro --events 200000 --drift covariate --drift-at 0.5",
+        "The same seed and the same --end give the same bytes.",
     )
     add_config(parser, required=False)
     parser.add_argument(
-        "--to", required=True, metavar="FILE|kafka", help="a file of recorded events, or the input topic"
+        "--to", required=True, metavar="FILE|kafka", help="recorded events (a file is replaced), or the input topic"
     )
-    parser.add_argument("--events", type=int, required=True, metavar="N")
-    parser.add_argument("--models", type=int, default=1, metavar="M", help="digits-0 ... (default 1)")
+    parser.add_argument("--events", type=at_least_one, required=True, metavar="N")
+    parser.add_argument("--models", type=at_least_one, default=1, metavar="M", help="digits-0, ... (default 1)")
     parser.add_argument("--lanes", default="prod,canary", help="comma-separated (default prod,canary)")
-    parser.add_argument("--partitions", type=int, default=1, metavar="P", help="of a file; a topic has its own")
-    parser.add_argument("--seed", type=int, default=0, metavar="S")
-    parser.add_argument("--end", default="now", metavar="TIME", help="event time of the last event (default now)")
-    parser.add_argument("--span", type=float, metavar="SECONDS", help="event time that the stream covers")
+    parser.add_argument("--partitions", type=at_least_one, metavar="P", help="of a file (default 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="(default 0)")
+    parser.add_argument(
+        "--end", type=moment, default="now", metavar="TIME", help="event time of the last event (default now)"
+    )
+    parser.add_argument("--span", type=positive, metavar="SECONDS", help="event time that the stream covers")
     parser.add_argument(
         "--drift", default="", metavar="KIND[,KIND]", help="covariate, class_mix, embedding, latency, errors, missing"
     )
     parser.add_argument("--drift-at", type=float, default=0.5, metavar="FRACTION", help="of the span (default 0.5)")
     parser.add_argument("--drift-in", default="*/*", metavar="MODEL/LANE", help="only there; * for all (default */*)")
-    parser.add_argument("--pace", type=float, metavar="N", help="events per second of wall time (default: no limit)")
+    parser.add_argument(
+        "--pace", type=positive, metavar="N", help="events per second of wall time, to kafka (default: no limit)"
+    )
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> None:
-    from streammon.settings import kafka_options
+    settings = load_settings(args)
+    config = _config(args)
+    with Progress("simulate") as line:
+
+        def progress(done: int, _: float) -> None:
+            line(done, config.events)
+
+        if args.to == KAFKA:
+            where = _to_kafka(settings, config, args.pace, progress)
+        else:
+            from streammon.simulate.output import simulate_to_file
+
+            check_output(Path(args.to))
+            simulate_to_file(config, Path(args.to), settings.topics.events, progress)
+            where = args.to
+    drift = f", {' and '.join(config.drift)} drift from {time_text(config.drift_start)}" if config.drift else ""
+    series = f"{counted(config.models, 'model')} x {counted(len(config.lanes), 'lane')}"
+    series = f"{counted(config.models, 'model')} x {counted(len(config.lanes), 'lane')}"
+    times = f"{time_text(config.start)} to {time_text(config.end)}"
+    print(f"{counted(config.events, 'event')} of {series}, {times}{drift}, to {where}")
+
+
+def _config(args: argparse.Namespace) -> Simulation:
     from streammon.simulate.config import Simulation
 
-    settings = load_settings(args)
+    if args.to == KAFKA and args.partitions is not None:
+        raise UsageError("simulate: --partitions is for files: a topic has its own, see streammon topics create")
+    if args.to != KAFKA and args.pace is not None:
+        raise UsageError("simulate: --pace is for --to kafka: a file is written as fast as possible")
     model, _, lane = args.drift_in.partition("/")
-    config = Simulation(
+    return Simulation(
         events=args.events,
-        end=microseconds(args.end),
+        end=args.end,
         models=args.models,
-        partitions=args.partitions,
+        partitions=args.partitions or 1,
         seed=args.seed,
         lanes=tuple(args.lanes.split(",")),
         span=args.span,
@@ -51,24 +102,16 @@ def execute(args: argparse.Namespace) -> None:
         drift_at=args.drift_at,
         only=(model, lane or "*"),
     )
-    line = Progress("simulate")
 
-    def progress(done: int, rate: float) -> None:
-        line(done, config.events)
 
+def _to_kafka(settings: Settings, config: Simulation, pace: float | None, progress: Any) -> str:
+    from streammon.adapters.kafka_producer import KafkaProducer
+    from streammon.settings import kafka_options
+    from streammon.simulate.output import simulate_to_kafka
+
+    options = kafka_options(settings)
+    bootstrap = str(options.pop("bootstrap.servers"))
     topic = settings.topics.events
-    if args.to != "kafka":
-        from streammon.simulate.output import simulate_to_file
-
-        simulate_to_file(config, Path(args.to), topic, progress)
-    else:
-        from streammon.adapters.kafka_producer import KafkaProducer
-        from streammon.simulate.output import simulate_to_kafka
-
-        options = kafka_options(settings)
-        bootstrap = str(options.pop("bootstrap.servers"))
-        with KafkaProducer(bootstrap, topic, rate=args.pace, settings=options) as producer:
-            simulate_to_kafka(config, producer, progress)
-    line.close()
-    where = f"{topic} at {bootstrap}" if args.to == "kafka" else args.to
-    print(f"{config.events:,} events of {config.models} models x {len(config.lanes)} lanes to {where}")
+    with KafkaProducer(bootstrap, topic, rate=pace, settings=options) as producer:
+        simulate_to_kafka(config, producer, progress)
+    return f"{topic} at {bootstrap}"

@@ -6,16 +6,20 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from streammon.commands.common import add_config, add_json, load_settings, print_json, time_text
+from streammon.commands.common import add_command, add_config, add_json, load_settings, print_json, time_text
 
 if TYPE_CHECKING:
     from streammon.core.outputs import AlertEvent, MetricEvent
 
-SHOWN = ("traffic.count", "traffic.rate_5xx", "latency.p95", "prediction.class_js")
-
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("tail", help="follow metric or alert events", allow_abbrev=False)
+    parser = add_command(
+        commands,
+        "tail",
+        "follow metric or alert events",
+        "tail alerts --config streammon.yaml --from-beginning",
+        "Follows until Ctrl-C. With --json: one object a line, times in microseconds.",
+    )
     parser.add_argument("what", choices=("metrics", "alerts"))
     add_config(parser)
     parser.add_argument("--from-beginning", action="store_true", help="all that the topic holds, not only what comes")
@@ -25,48 +29,77 @@ def add(commands: Any) -> None:
 
 
 def execute(args: argparse.Namespace) -> None:
-    from streammon.adapters.codec import from_bytes
     from streammon.adapters.kafka_reader import follow
     from streammon.core.outputs import AlertEvent, MetricEvent
     from streammon.settings import kafka_options
 
     settings = load_settings(args)
-    topic = settings.topics.metrics if args.what == "metrics" else settings.topics.alerts
-    for value in follow(kafka_options(settings), topic, args.from_beginning, args.until_end):
-        event = from_bytes(MetricEvent if args.what == "metrics" else AlertEvent, value)
-        if args.json:
-            print_json(_values(event))
-        elif isinstance(event, MetricEvent):
-            print(_metric_line(event), flush=True)
-        else:
-            print(_alert_line(event), flush=True)
+    options = kafka_options(settings)
+    if args.what == "metrics":
+        for metric in follow(options, settings.topics.metrics, MetricEvent, args.from_beginning, args.until_end):
+            print_json(metric_values(metric)) if args.json else print(metric_line(metric), flush=True)
+    else:
+        for alert in follow(options, settings.topics.alerts, AlertEvent, args.from_beginning, args.until_end):
+            print_json(alert_values(alert)) if args.json else print(alert_line(alert), flush=True)
+
+
+def metric_values(event: MetricEvent) -> dict[str, Any]:
+    """For `--json`."""
+    return {**_values(event), "measurements": [measurement._asdict() for measurement in event.measurements]}
+
+
+def alert_values(event: AlertEvent) -> dict[str, Any]:
+    """For `--json`."""
+    evidence = [measurement._asdict() for measurement in event.evidence]
+    return {**_values(event), "measurement": event.measurement._asdict(), "evidence": evidence}
 
 
 def _values(event: MetricEvent | AlertEvent) -> dict[str, Any]:
-    """The event with named parts, times in microseconds."""
+    """The fields, with series and window as objects."""
     values = asdict(event)
-    values["series"] = event.series._asdict()
-    values["window"] = {**event.spec._asdict(), "start": event.start, "end": event.end}
     del values["spec"], values["start"]
-    for name in ("measurements", "evidence"):
-        if name in values:
-            values[name] = [m._asdict() for m in getattr(event, name)]
-    if "measurement" in values:
-        values["measurement"] = event.measurement._asdict()  # type: ignore[union-attr]  # only alerts have it
-    return values
+    return {
+        **values,
+        "series": event.series._asdict(),
+        "window": {**event.spec._asdict(), "start": event.start, "end": event.end},
+    }
 
 
-def _metric_line(event: MetricEvent) -> str:
-    numbers = {m.name: m.value for m in event.measurements if m.name in SHOWN and m.value is not None}
-    worst = max(
-        (m for m in event.measurements if m.name == "feature.psi" and m.value is not None),
-        key=lambda m: m.value or 0.0,
-        default=None,
-    )
-    drift = "" if worst is None else f" psi {worst.value:.3g} ({worst.feature})"
-    shown = " ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-    return f"{time_text(event.end)} {' '.join(event.series)} {shown}{drift}"
+def metric_line(event: MetricEvent) -> str:
+    """One window in columns: when, what, how much, errors, latency, and the feature that drifted most."""
+    numbers = {m.name: m.value for m in event.measurements if m.feature is None and m.value is not None}
+    drifted = [(m.value, m.feature) for m in event.measurements if m.name == "feature.psi" and m.value is not None]
+    columns = [*_place(event), f"n {event.n:<6}"]
+    if "traffic.rate_5xx" in numbers:
+        columns.append(f"5xx {numbers['traffic.rate_5xx']:6.2%}")
+    if "latency.p95" in numbers:
+        columns.append(f"p95 {numbers['latency.p95']:7.1f} ms")
+    if "prediction.class_psi" in numbers:
+        columns.append(f"classes psi {numbers['prediction.class_psi']:.3f}")
+    if drifted:
+        value, feature = max(drifted, key=lambda pair: pair[0])
+        columns.append(f"features psi {value:.3f} {feature}")
+    return "  ".join(columns)
 
 
-def _alert_line(event: AlertEvent) -> str:
-    return f"{time_text(event.end)} {event.state:8} {event.summary} [{event.alert_id}]"
+def alert_line(event: AlertEvent) -> str:
+    """One step of an alert in columns."""
+    return "  ".join([*_place(event), f"{event.state:8}", event.summary, f"[{event.alert_id} {event.number}]"])
+
+
+def _place(event: MetricEvent | AlertEvent) -> list[str]:
+    series = "/".join(event.series)
+    return [time_text(event.end), f"{_size(event.spec.size):>4}", f"{series:24}"]
+
+
+def _size(microseconds: int) -> str:
+    """Of a window.
+
+    >>> _size(300_000_000), _size(90_000_000)
+    ('5m', '90s')
+    """
+    seconds = microseconds / 1_000_000
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from streammon.commands.common import add_config, add_json, load_settings, print_json
+from streammon.commands.common import add_command, add_config, add_json, at_least_one, load_settings, print_json
 
 
 def add(commands: Any) -> None:
-    parser = commands.add_parser("topics", help="the topics that streammon needs", allow_abbrev=False)
+    example = "topics create --config streammon.yaml"
+    parser = add_command(commands, "topics", "the topics that streammon needs", example)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    create = actions.add_parser("create", help="create those that are missing", allow_abbrev=False)
+    create = add_command(
+        actions, "create", "create those that are missing", example, "Topics that exist are left as they are."
+    )
     add_config(create)
     create.add_argument(
-        "--partitions", type=int, default=8, metavar="P", help="where the input does not exist (default 8)"
+        "--partitions", type=at_least_one, default=8, metavar="P", help="where the input does not exist (default 8)"
     )
-    create.add_argument("--replication", type=int, default=-1, metavar="R", help="factor (default: the broker's)")
+    create.add_argument("--replication", type=at_least_one, metavar="R", help="factor (default: the broker's)")
     add_json(create)
     create.set_defaults(execute=execute)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch import Tensor
 
-from streammon.core.drift import TESTS, Cells
+from streammon.core.drift import TESTS, Cells, DriftTest, Result
 from streammon.core.measures import Column, Distribution
 from streammon.core.suite import LAUNCH, Suite
 from tests.core.drift.samples import Counts, outcome
@@ -13,16 +14,18 @@ from tests.core.drift.samples import Counts, outcome
 FEATURES, CELLS = 3, 24
 
 
-def distribution(windows: int, seed: int = 0, ordinal: bool = True, features: int = FEATURES) -> Distribution:
-    """Counts of 500 events against 2,000; each (window, feature) has a map of its own to the groups."""
+def distribution(
+    windows: int, seed: int = 0, ordinal: bool = True, features: int = FEATURES, events: int = 500
+) -> Distribution:
+    """Counts of some events against four times as many; each (window, feature) has a map of its own to the groups."""
     rng = np.random.default_rng(seed)
     shape = (windows, features, CELLS)
     groups = np.sort(rng.integers(0, 10, shape), axis=-1) if ordinal else np.broadcast_to(np.arange(CELLS), shape)
     return Distribution(
         prefix="feature." if ordinal else "prediction.class_",
         features=tuple(f"f{i}" for i in range(features)) if ordinal else None,
-        current=rng.multinomial(500, rng.dirichlet(np.ones(CELLS), shape[:-1])),
-        reference=rng.multinomial(2_000, rng.dirichlet(np.ones(CELLS), shape[:-1])),
+        current=rng.multinomial(events, rng.dirichlet(np.ones(CELLS), shape[:-1])),
+        reference=rng.multinomial(4 * events, rng.dirichlet(np.ones(CELLS), shape[:-1])),
         groups=groups.astype(np.int32),
         ordinal=ordinal,
     )
@@ -43,10 +46,11 @@ def numbers(column: Column, window: int, feature: int) -> dict[str, float]:
     return {field: array[window, feature].item() for field, array in fields.items() if array is not None}
 
 
+@pytest.mark.parametrize("events", [500, 10**11])
 @pytest.mark.parametrize("ordinal", [True, False])
-def test_columns_hold_what_the_tests_compute(suite: Suite, ordinal: bool) -> None:
+def test_columns_hold_what_the_tests_compute(suite: Suite, ordinal: bool, events: int) -> None:
     """Fine cells as they are, groups added up; window by window, more windows than one launch holds."""
-    given = distribution(LAUNCH + 3, ordinal=ordinal)
+    given = distribution(LAUNCH + 3, ordinal=ordinal, events=events)
     [columns] = suite.run([given])
     for window in (0, 1, LAUNCH - 1, LAUNCH, LAUNCH + 2):
         for feature in range(FEATURES):
@@ -108,6 +112,21 @@ def test_answers_come_in_the_order_of_the_questions(suite: Suite) -> None:
         for column, expected in zip(columns, alone, strict=True):
             assert column.value.shape == column.n.shape == each.current.shape[:2]
             np.testing.assert_array_equal(column.value, expected.value)
+
+
+@pytest.mark.parametrize("windows", [1, LAUNCH, LAUNCH + 1])
+def test_every_launch_has_the_same_shape(suite: Suite, monkeypatch: pytest.MonkeyPatch, windows: int) -> None:
+    """However many windows close: a kernel chosen by shape is always the same one."""
+    shapes = []
+
+    def spy(current: Tensor, reference: Tensor) -> tuple[Result]:
+        shapes.extend([current.shape, reference.shape])
+        return (Result(current.sum(-1)),)
+
+    monkeypatch.setattr("streammon.core.suite.TESTS", (DriftTest(("spy",), "spy.{cells}", Cells.FINE, spy),))
+    [[column]] = suite.run([distribution(windows)])
+    assert set(shapes) == {(LAUNCH, FEATURES, CELLS)}
+    np.testing.assert_array_equal(column.value, np.full((windows, FEATURES), 500))
 
 
 def test_nothing_gives_nothing(suite: Suite) -> None:

@@ -1,0 +1,102 @@
+"""What a line has published, read with read_committed and decoded by fastavro."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fastavro
+
+from tests.broker.kafka_tools import Record, read_all
+from tests.faults.line import Line
+from tests.oracle.files import SCHEMAS
+
+HEADER_BYTES = 10  # of the single-object encoding
+ERRORS = "__streammon.errors."
+
+Event = dict[str, Any]
+
+
+class DeadLetter(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+    code: str
+
+
+class Published(NamedTuple):
+    """Events as they lie in their topics."""
+
+    metrics: list[Event]
+    alerts: list[Event]
+    journal: list[Event]
+    dead_letters: list[DeadLetter]
+    changelog: dict[int, dict[tuple[Any, ...], Event | None]]  # by partition: live keys; values of headers only
+
+
+def read(line: Line) -> Published:
+    changelog: dict[int, dict[tuple[Any, ...], Event | None]] = {}
+    for record in read_all(line.bootstrap, line.topic("changelog")):
+        assert record.key is not None
+        kind, series, *rest = json.loads(record.key)
+        key = (kind, tuple(series) if isinstance(series, list) else series, *rest)
+        live = changelog.setdefault(record.partition, {})
+        if record.value is None:
+            live.pop(key, None)
+        else:
+            live[key] = decode("changelog_header", record.value) if kind == "header" else None
+    return Published(
+        metrics=events(line, "metrics", "metric_event"),
+        alerts=events(line, "alerts", "alert_event"),
+        journal=events(line, "journal", "journal_entry"),
+        dead_letters=[_dead_letter(record) for record in read_all(line.bootstrap, line.topic("dead_letters"))],
+        changelog=changelog,
+    )
+
+
+def events(line: Line, topic: str, schema: str) -> list[Event]:
+    return [decode(schema, record.value or b"") for record in read_all(line.bootstrap, line.topic(topic))]
+
+
+def decode(name: str, value: bytes) -> Event:
+    event = fastavro.schemaless_reader(BytesIO(value[HEADER_BYTES:]), _schema(name), None)
+    assert isinstance(event, dict)
+    return event
+
+
+def encode(name: str, event: Event) -> bytes:
+    """The datum, bit for bit: what tells -0.0 from 0.0, and one NaN from another."""
+    out = BytesIO()
+    fastavro.schemaless_writer(out, _schema(name), event)
+    return out.getvalue()
+
+
+def read_file(path: Path, name: str) -> list[Event]:
+    """Events of a container file."""
+    with path.open("rb") as file:
+        return [event for event in fastavro.reader(file, _schema(name)) if isinstance(event, dict)]
+
+
+@cache
+def _schema(name: str) -> Any:
+    return fastavro.parse_schema(_plain(json.loads((SCHEMAS / f"{name}.avsc").read_text(encoding="utf-8"))))
+
+
+def _plain(schema: Any) -> Any:
+    """Without logical types, so that times stay integers."""
+    if isinstance(schema, dict):
+        return {key: _plain(value) for key, value in schema.items() if key != "logicalType"}
+    return [_plain(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _dead_letter(record: Record) -> DeadLetter:
+    headers = {name: (value or b"").decode() for name, value in record.headers}
+    return DeadLetter(
+        headers[f"{ERRORS}topic"],
+        int(headers[f"{ERRORS}partition"]),
+        int(headers[f"{ERRORS}offset"]),
+        headers[f"{ERRORS}code"],
+    )

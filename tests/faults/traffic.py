@@ -1,0 +1,130 @@
+"""What arrives in the input topic: simulated inferences with bad records among them, in parts that the test releases."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+
+import numpy as np
+
+from streammon.adapters.event_encoder import encode
+from streammon.adapters.kafka_producer import KafkaProducer, Record
+from streammon.simulate.config import Simulation
+from streammon.simulate.partitioner import partition_of
+from streammon.simulate.stream import stream
+from tests.oracle import files
+
+HOUR = 3600 * 1_000_000
+GOOD_PER_BAD = 400
+
+
+def inferences(events: int, *, models: int, partitions: int, span: float, seed: int) -> list[Record]:
+    """Events up to now, drifting from half of the span on, and about one bad record in GOOD_PER_BAD.
+
+    One model falls silent after 60 % of the stream, in a partition in which another goes on.
+    """
+    simulation = Simulation(
+        events=events,
+        end=time.time_ns() // 1000,
+        models=models,
+        partitions=partitions,
+        seed=seed,
+        span=span,
+        drift=("covariate", "class_mix", "latency", "errors"),
+    )
+    silent = _with_company(simulation)
+    rng = np.random.default_rng(seed)
+    records: list[Record] = []
+    for chunk in stream(simulation):
+        for record in map(Record, chunk.key, encode(chunk.columns), chunk.timestamp.tolist()):
+            if record.key == silent and len(records) > 0.6 * events:
+                continue
+            records.append(record)
+            if rng.integers(GOOD_PER_BAD) == 0:
+                spoil = SPOILED[int(rng.integers(len(SPOILED)))]
+                records.append(record._replace(value=spoil(record.value)))
+    return records
+
+
+def _with_company(simulation: Simulation) -> bytes:
+    """A model that shares its partition."""
+    keys = [model.encode() for model in simulation.model_ids]
+    homes = [partition_of(key, simulation.partitions) for key in keys]
+    return next(key for key, home in zip(keys, homes, strict=True) if homes.count(home) > 1)
+
+
+def _with(**values: object) -> Callable[[bytes], bytes]:
+    return lambda value: files.encode(files.decode(value) | values)
+
+
+def _from_the_future(value: bytes) -> bytes:
+    event = files.decode(value)
+    return files.encode(event | {"ts": time.time_ns() // 1000 + HOUR})
+
+
+SPOILED: tuple[Callable[[bytes], bytes], ...] = (
+    lambda value: value[:-20],  # truncated
+    lambda value: value + b"\x00",  # bytes behind the datum
+    lambda value: b"\x00\x00\x00\x00\x07" + value[10:],  # another framing
+    lambda value: value[:2] + bytes(8) + value[10:],  # a schema that nobody knows
+    _from_the_future,
+    _with(features=[0.5] * 7),  # a wrong dimension, where the right one is known
+    _with(lane="*"),  # the name of the roll-up
+)
+
+
+class Feed:
+    """Sends records in `parts` equal parts, each once it is released, at `rate` records a second; in the background."""
+
+    def __init__(self, bootstrap: str, topic: str, records: Sequence[Record], parts: int, rate: float) -> None:
+        self._bootstrap, self._topic, self._records = bootstrap, topic, records
+        self._parts, self._rate = parts, rate
+        self._released = 0
+        self._changed = threading.Condition()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def release(self, count: int) -> None:
+        """The first `count` parts may go."""
+        with self._changed:
+            self._released = max(self._released, count)
+            self._changed.notify()
+
+    def finish(self) -> None:
+        """Release the rest, and wait until everything is delivered."""
+        self.release(self._parts)
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def __enter__(self) -> Feed:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """After a failure, whatever is not released stays unsent."""
+        with self._changed:
+            self._parts = 0
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for part in self._slices():
+                with KafkaProducer(self._bootstrap, self._topic, rate=self._rate) as producer:
+                    producer.send(part)
+        except Exception as error:
+            self._failure = error
+
+    def _slices(self) -> Iterator[Sequence[Record]]:
+        bounds = np.linspace(0, len(self._records), self._parts + 1).astype(int).tolist()
+        for number, (low, high) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+            with self._changed:
+                self._changed.wait_for(lambda n=number: self._released > n or self._parts <= n)  # type: ignore[misc]
+                if self._parts <= number:
+                    return
+            yield self._records[low:high]

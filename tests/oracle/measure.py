@@ -258,15 +258,15 @@ def kolmogorov_smirnov(current: Sequence[int], reference: Sequence[int]) -> floa
     return greatest
 
 
-def pearson_p(c: Sequence[int], r: Sequence[int]) -> float | None:
-    """p of the two-sample chi-square test on counts by group, none of them empty in both."""
+def pearson_p(c: Sequence[int], r: Sequence[int]) -> float:
+    """p of the two-sample chi-square test on counts by group, none of them empty in both; 1 where there is one group."""
     n, m = sum(c), sum(r)
     statistic = 0.0
     for a, b in zip(c, r, strict=True):
         for count, total in ((a, n), (b, m)):
             expected = total * (a + b) / (n + m)
             statistic += (count - expected) ** 2 / expected
-    return float(chi2.sf(statistic, len(c) - 1)) if len(c) > 1 else None
+    return float(chi2.sf(statistic, len(c) - 1)) if len(c) > 1 else 1.0
 
 
 def kullback_leibler(p: Sequence[float], q: Sequence[float]) -> float:

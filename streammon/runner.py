@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from streammon.core import snapshot
 from streammon.core.baseline import Baseline
+from streammon.core.closing import ClosedGroup
 from streammon.core.commit import CommitPolicy, CommitSchedule
-from streammon.core.engine import ClosedGroup, Engine, Fed, rejected
+from streammon.core.engine import Engine, Fed, rejected
 from streammon.core.errors import Code, UsageError
 from streammon.core.events import EventBatch
 from streammon.core.journal import JournalEntry, Kind

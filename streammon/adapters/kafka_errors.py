@@ -57,7 +57,7 @@ class Complaints:
 
     def _hear(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # says how many, not why
-            self._latest = error.str()
+            self._latest = error.str().partition(" (after ")[0]  # without how long it took to fail
 
 
 def refusal(error: KafkaError, doing: str, bootstrap: str, reason: str = "") -> Refusal:

@@ -45,6 +45,7 @@ class KafkaStateStore:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "fetch.queue.backoff.ms": 10,
+                "fetch.wait.max.ms": 10,  # the end of a partition is only known from an empty answer
             },
         )
         self._changelog_topic, self._journal_topic = changelog_topic, journal_topic

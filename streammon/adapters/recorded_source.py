@@ -49,7 +49,7 @@ class RecordedSource:
             partition, first = np.unique(block.columns.ints[:, _PARTITION], return_index=True)
             for p, row in zip(partition.tolist(), first.tolist(), strict=True):
                 self.first.setdefault(p, int(block.columns.ints[row, _OFFSET]))
-            topics.add(_bytes(block, 0, _TOPIC).decode())
+            topics |= _topics(block)
         if len(topics) != 1:
             raise UsageError(
                 f"{path}: holds several topics, {', '.join(sorted(topics))}: record one topic to a file"
@@ -130,6 +130,15 @@ def read_journal(path: Path, topic: str) -> list[JournalEntry]:
     if others:
         raise UsageError(f"{path}: is the journal of {', '.join(others)}, and the recorded events are of {topic}")
     return entries
+
+
+def _topics(block: Block) -> set[str]:
+    first = _bytes(block, 0, _TOPIC)
+    if (block.columns.string_length[:, _TOPIC] == len(first)).all():
+        texts = block.buffer[block.columns.string_start[:, _TOPIC, None] + np.arange(len(first))]
+        if (texts == texts[0]).all():  # nearly always; quicker than one by one
+            return {first.decode()}
+    return {_bytes(block, row, _TOPIC).decode() for row in range(block.rows)}
 
 
 def _bytes(block: Block, row: int, column: int) -> bytes:

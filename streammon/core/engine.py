@@ -16,61 +16,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.core.aggregates.base import Closed
+from streammon.core import timeline
 from streammon.core.baseline import Baseline, Layout
+from streammon.core.closing import ClosedGroup, Closing, Header, grouped
 from streammon.core.errors import Code, UsageError
 from streammon.core.events import TS, EventBatch
 from streammon.core.journal import JournalEntry, Kind
 from streammon.core.outputs import BaselineState, Series, WindowSpec
-from streammon.core.panes import BARE, Panes, merged
+from streammon.core.panes import Panes
 from streammon.core.plan import Plan, Policy
 from streammon.core.series import SeriesBook, series_of
 from streammon.core.state import ActiveBaseline
-from streammon.core.timeline import (
-    DUE,
-    LATE,
-    NEVER,
-    NEW_PANE,
-    NEW_SERIES,
-    NEW_STAMP,
-    NONE,
-    STAMPS,
-    WINDOW_DUE,
-    P,
-    Scale,
-    route,
-)
+from streammon.core.timeline import NEVER, NONE, STAMPS, P, Scale
 from streammon.core.windows import next_end, starts
-
-
-class Header(NamedTuple):
-    """What is known of a closed window besides its aggregates."""
-
-    partition: int
-    closing_position: int
-    series: Series
-    spec: WindowSpec
-    start: int
-    n: int
-    n_late: int
-    baseline_id: str | None
-    baseline_state: BaselineState
-    data_hash: str | None
-    git_commit: str | None
-    mixed: bool
-    policy: Policy
-
-    @property
-    def order(self) -> tuple[int, int, int, WindowSpec, Series]:
-        """Within a commit: by partition, closing position, window end, window spec, series."""
-        return self.partition, self.closing_position, self.start + self.spec.size, self.spec, self.series
-
-
-class ClosedGroup(NamedTuple):
-    """Windows that closed together and hold the same aggregates, one row each."""
-
-    headers: list[Header]
-    aggregates: dict[str, Closed]  # by aggregate name
 
 
 class Fed(NamedTuple):
@@ -109,7 +67,7 @@ class Engine:
         closed: list[ClosedGroup] = []
         added = row = 0
         while row < len(batch):
-            row, reason = route(
+            row, reason = timeline.route(
                 row,
                 batch.timestamp,
                 batch.ints,
@@ -126,16 +84,16 @@ class Engine:
                 store,
                 slot,
             )
-            if reason == NEW_SERIES:
+            if reason == timeline.NEW_SERIES:
                 self.new_series(series_of(batch, row))
-            elif reason == NEW_PANE:
+            elif reason == timeline.NEW_PANE:
                 self._new_pane(batch, row)
-            elif reason == NEW_STAMP:
+            elif reason == timeline.NEW_STAMP:
                 self._new_stamps(batch, row)
             else:
                 self._add(batch, added, row, store, slot)
                 added = row
-                if reason == WINDOW_DUE:
+                if reason == timeline.WINDOW_DUE:
                     closed += self._close(int(batch.offset[row - 1]) + 1)
         if len(batch):
             self.position = int(batch.offset[-1]) + 1
@@ -251,33 +209,27 @@ class Engine:
 
     def clocks_now(self) -> NDArray[np.int64]:
         """Clock of every series at the current position."""
-        c, n = self.series.clocks, len(self.series)
-        silent: NDArray[np.int64] = np.maximum(0, self.progress[P] - c.p0[:n] - self._scale.grace)
-        now: NDArray[np.int64] = np.maximum(np.maximum(c.clock[:n], c.own[:n]), c.own[:n] + silent)
-        return now
+        return self.series.clocks_at(int(self.progress[P]), self.plan.idle_grace)
 
     def _close(self, position: int) -> list[ClosedGroup]:
         """Close every window that is due at this position."""
         now, c = self.clocks_now(), self.series.clocks
-        windows: list[tuple[Header, list[int]]] = []
+        windows: list[Closing] = []
         for number in np.flatnonzero(now >= c.due[: len(now)]):
             c.clock[number] = now[number]
             windows += self._close_series(int(number), int(now[number]) - self.plan.allowed_lateness, position)
-        windows.sort(key=lambda window: window[0].order)
-        groups = self._group(windows)
-        for series in {header.series for header, _ in windows}:
+        windows.sort(key=lambda window: window.header.order)
+        groups = grouped(self.panes, windows)
+        for series in {window.header.series for window in windows}:
             self._expire(self.series.numbers[series])
         self.reschedule()
         return groups
 
     def reschedule(self) -> None:
         """Recompute the least P at which a silent series has a window due."""
-        c, n = self.series.clocks, len(self.series)
-        live = c.due[:n] < NEVER
-        at = c.due[:n][live] - c.own[:n][live] + c.p0[:n][live] + self._scale.grace
-        self.progress[DUE] = at.min() if len(at) else NEVER
+        self.progress[timeline.DUE] = self.series.next_due(self.plan.idle_grace)
 
-    def _close_series(self, number: int, mark: int, position: int) -> list[tuple[Header, list[int]]]:
+    def _close_series(self, number: int, mark: int, position: int) -> list[Closing]:
         after, width = int(self.series.mark[number]), self.plan.pane_width
         live = self.series.live[number]
         windows = []
@@ -291,7 +243,8 @@ class Engine:
                 late = int(self.series.clocks.late[number])
                 n_late = late - int(self.series.late_reported[number, k])
                 self.series.late_reported[number, k] = late
-                windows.append((self._header(number, spec, start, panes[start], n_late, position), panes[start]))
+                header = self._header(number, spec, start, panes[start], n_late, position)
+                windows.append(Closing(header, panes[start]))
         self.series.mark[number] = mark
         return windows
 
@@ -323,33 +276,6 @@ class Engine:
             self.policy,
         )
 
-    def _group(self, windows: list[tuple[Header, list[int]]]) -> list[ClosedGroup]:
-        """Windows that hold the same aggregates, merged together."""
-        kinds: dict[tuple[int, bool, bool], list[int]] = {}
-        table = self.panes.table
-        for w, (_, held) in enumerate(windows):
-            stores = {int(store) for store in table.store[held]}
-            rows = {int(row) for row in table.baseline[held]}
-            same = len(stores) == 1 and len(rows) == 1
-            kind = (stores.pop() if len(stores) == 1 else -1, same, same and rows != {0})
-            kinds.setdefault(kind, []).append(w)
-        groups = []
-        for (which, anchored, compared), members in kinds.items():
-            headers = [windows[w][0] for w in members]
-            panes = [windows[w][1] for w in members]
-            store = self.panes.stores[which] if which >= 0 else None
-            layout = store.layout if store else BARE
-            reference = np.array([table.baseline[of_window[0]] if compared else 0 for of_window in panes], np.int32)
-            n = np.array([header.n for header in headers])
-            seconds = np.array([header.spec.size / 1e6 for header in headers])
-            references = store.references if store else self.panes.bare
-            state = merged(self.panes.stores, table, panes, anchored, layout)
-            aggregates = {
-                name: Closed(fields, reference, references, n, seconds, layout) for name, fields in state.items()
-            }
-            groups.append(ClosedGroup(headers, aggregates))
-        return groups
-
     def _expire(self, number: int) -> None:
         """Drop the panes all of whose windows have closed, and find when the next window is due."""
         live, ring = self.series.live[number], self.series.clocks.ring
@@ -368,4 +294,4 @@ class Engine:
 
 def rejected(verdict: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Rows that become dead letters."""
-    return np.flatnonzero((verdict != Code.OK) & (verdict != LATE) & (verdict != Code.TOMBSTONE))
+    return np.flatnonzero((verdict != Code.OK) & (verdict != timeline.LATE) & (verdict != Code.TOMBSTONE))

@@ -90,7 +90,9 @@ class Panes:
         if not self._free:
             old = len(self.table.n)
             more = max(old, 16)
-            self.table = PaneTable(*(np.concatenate(pair) for pair in zip(self.table, _empty_table(more), strict=True)))
+            held: tuple[Any, ...] = self.table
+            fresh: tuple[Any, ...] = _empty_table(more)
+            self.table = PaneTable(*(np.concatenate(pair) for pair in zip(held, fresh, strict=True)))
             self._stamps += [[None, None] for _ in range(more)]
             self._free = list(range(old + more - 1, old - 1, -1))
         pane = self._free.pop()

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from streammon.core.aggregates import AGGREGATES
-from streammon.core.engine import ClosedGroup, Header
+from streammon.core.closing import ClosedGroup, Header
 from streammon.core.measures import Column, Distribution
 from streammon.core.outputs import Measurement, MetricEvent, metric_event_id
 from streammon.core.plan import Plan

@@ -54,8 +54,8 @@ class SeriesBook:
         self.layouts.append(layout)
         self.live.append({})
         self.expect(number, layout)
-        if 2 * len(self.names) > len(self.table.index):
-            self.table = self.table._replace(index=np.full(2 * len(self.table.index), -1, np.int32))
+        if 2 * len(self.names) > len(self.table.places):
+            self.table = self.table._replace(places=np.full(2 * len(self.table.places), -1, np.int32))
             for known in range(len(self.names)):
                 self._place(known)
         else:
@@ -67,16 +67,31 @@ class SeriesBook:
         self.layouts[number] = layout
         self.clocks.dims[number] = (len(layout.features), len(layout.classes), layout.embedding)
 
+    def clocks_at(self, progress: int, grace: int) -> NDArray[np.int64]:
+        """Clock of every series when the partition has progressed so far (timeline.clock_now, for all)."""
+        c, n = self.clocks, len(self)
+        silent: NDArray[np.int64] = np.maximum(0, progress - c.p0[:n] - grace)
+        now: NDArray[np.int64] = np.maximum(np.maximum(c.clock[:n], c.own[:n]), c.own[:n] + silent)
+        return now
+
+    def next_due(self, grace: int) -> int:
+        """The least P at which a series that stays silent has a window due."""
+        c, n = self.clocks, len(self)
+        live = c.due[:n] < NEVER
+        at = c.due[:n][live] - c.own[:n][live] + c.p0[:n][live] + grace
+        return int(at.min()) if len(at) else NEVER
+
     def _place(self, number: int) -> None:
-        mask = len(self.table.index) - 1
+        mask = len(self.table.places) - 1
         place = int(self.table.hash[number]) & mask
-        while self.table.index[place] >= 0:
+        while self.table.places[place] >= 0:
             place = (place + 1) & mask
-        self.table.index[place] = number
+        self.table.places[place] = number
 
     def _grow(self, more: int) -> None:
-        fresh = _empty_clocks(more, self.clocks.ring.shape[1])
-        self.clocks = Clocks(*(np.concatenate((old, new)) for old, new in zip(self.clocks, fresh, strict=True)))
+        old: tuple[Any, ...] = self.clocks
+        fresh: tuple[Any, ...] = _empty_clocks(more, self.clocks.ring.shape[1])
+        self.clocks = Clocks(*(np.concatenate(pair) for pair in zip(old, fresh, strict=True)))
         self.table = self.table._replace(
             hash=_extend(self.table.hash, more),
             start=_extend(self.table.start, more),

@@ -45,7 +45,7 @@ OK, RANGE, DIMENSION, FUTURE = (int(code) for code in (Code.OK, Code.RANGE, Code
 class Table(NamedTuple):
     """Series by the bytes of their key: open addressing, linear probing, at most half full."""
 
-    index: NDArray[np.int32]  # [capacity] series number or -1
+    places: NDArray[np.int32]  # [capacity] series number or -1
     hash: NDArray[np.uint64]  # [series]
     bytes: NDArray[np.uint8]
     start: NDArray[np.int64]  # [series, 3]
@@ -102,10 +102,10 @@ def key_hash(buffer, start, length, row):  # type: ignore[no-untyped-def]  # com
 
 @kernel
 def find_series(table, buffer, start, length, row, h):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
-    mask = len(table.index) - 1
+    mask = len(table.places) - 1
     place = np.int64(h & np.uint64(mask))
     while True:
-        s = table.index[place]
+        s = table.places[place]
         if s < 0:
             return -1
         if table.hash[s] == h:

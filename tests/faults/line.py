@@ -21,7 +21,7 @@ from streammon.simulate.output import simulate_to_file
 
 SECOND = 1_000_000
 TOPICS = ("events", "metrics", "alerts", "dead_letters", "journal", "changelog")
-WINDOWS = {"10s": (10 * SECOND, 10 * SECOND, 0), "30s every 10s": (30 * SECOND, 10 * SECOND, 0)}
+WINDOWS = {"10s": (10 * SECOND, 10 * SECOND, 0), "30s": (30 * SECOND, 30 * SECOND, 0)}
 LATENESS, GRACE, SKEW = 500_000, 20 * SECOND, 60 * SECOND
 
 # Limits within the noise of the simulated service, so that alerts open, go on and resolve again and again.
@@ -31,13 +31,13 @@ RULES: tuple[dict[str, Any], ...] = (
     {
         "id": "drift",
         "measurement": "feature.psi",
-        "window": "30s every 10s",
-        "above": 0.08,
+        "window": "10s",
+        "above": 0.12,
         "feature": "f*",
         "min_samples": 40,
         "consecutive": 2,
     },
-    {"id": "classes", "measurement": "prediction.class_js", "window": "10s", "above": 0.02, "cooldown": "30s"},
+    {"id": "classes", "measurement": "prediction.class_js", "window": "30s", "above": 0.01, "cooldown": "60s"},
 )
 DELIVERY = {"snapshot_interval": "2s", "session_timeout": "6s", "transaction_timeout": "5s", "max_batch": 2_000}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +13,7 @@ import fastavro
 
 from tests.broker.kafka_tools import Record, read_all
 from tests.faults.line import Line
-from tests.oracle.files import SCHEMAS
+from tests.oracle.files import SCHEMAS, microseconds
 
 HEADER_BYTES = 10  # of the single-object encoding
 ERRORS = "__streammon.errors."
@@ -74,10 +75,16 @@ def encode(name: str, event: Event) -> bytes:
     return out.getvalue()
 
 
-def read_file(path: Path, name: str) -> list[Event]:
+def read_file(path: Path) -> list[Event]:
     """Events of a container file."""
     with path.open("rb") as file:
-        return [event for event in fastavro.reader(file, _schema(name)) if isinstance(event, dict)]
+        return [_integers(event) for event in fastavro.reader(file) if isinstance(event, dict)]
+
+
+def _integers(event: Event) -> Event:
+    """Times as `decode` gives them."""
+    plain = {name: microseconds(value) if isinstance(value, datetime) else value for name, value in event.items()}
+    return plain | {"window": _integers(event["window"])} if "window" in event else plain
 
 
 @cache

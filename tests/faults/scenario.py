@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 from tests.broker.kafka_tools import committed, end_offsets, eventually
 from tests.faults.line import Line
@@ -11,28 +10,29 @@ from tests.faults.traffic import Feed
 from tests.faults.workers import Crew, Death, Worker
 
 CATCH_UP_SECONDS = 90.0
-PARTS_PER_LIFE = 2
+BACKLOG = 2  # parts of the stream that may come while no worker is at work
 
 
-def live_and_die(line: Line, crew: Crew, feed: Feed, deaths: Sequence[tuple[Death, str | None]]) -> Worker:
-    """One worker after the other, each with its death and its instance id (or None); returns the next one, ready.
+def live_and_die(crew: Crew, feed: Feed, deaths: Sequence[tuple[Death, str | None]]) -> Worker:
+    """One worker after the other, each with its death and instance id (or None); returns another, not yet told to go.
 
-    Of the part of the stream that belongs to a life, one half goes as soon as its predecessor is dead, one half when it is live: so
-    events pile up meanwhile, and every worker has enough to do to come to the step that kills it.
+    A worker gets as much of the stream as it takes to come to the step that kills it; its successor is ready by then,
+    and starts at once.
     """
-    lives = [crew.prepare(start="earliest", instance=instance, death=death) for death, instance in deaths[:1]]
-    for number, (death, _) in enumerate(deaths):
-        worker = lives[number]
-        feed.release(PARTS_PER_LIFE * number + 1)
+    instances = [instance for _, instance in deaths]
+    worker = crew.prepare(start="earliest", instance=instances[0], death=deaths[0][0])
+    for number, (death, instance) in enumerate(deaths):
+        feed.release(BACKLOG, f"{worker} is still to come")
         worker.go()
-        _, instance = deaths[min(number + 1, len(deaths) - 1)]
-        next_death = deaths[number + 1][0] if number + 1 < len(deaths) else None
-        lives.append(crew.prepare(start="earliest", instance=instance, death=next_death))
+        following = deaths[number + 1] if number + 1 < len(deaths) else (None, instance)
+        successor = crew.prepare(start="earliest", instance=following[1], death=following[0])
         if death.step is not None:
             worker.await_event("live")
-            feed.release(PARTS_PER_LIFE * (number + 1))
+            while not worker.ended_within(feed.seconds):
+                feed.release(1, f"{worker} has not come to its death at {death}:\n{worker.tail()}")
         worker.await_death()
-    return lives[-1]
+        worker = successor
+    return worker
 
 
 def await_caught_up(line: Line, timeout: float = CATCH_UP_SECONDS) -> None:
@@ -51,8 +51,8 @@ def await_caught_up(line: Line, timeout: float = CATCH_UP_SECONDS) -> None:
 
 
 def recoveries(workers: Iterable[Worker]) -> tuple[int, int]:
-    """How many workers began from a snapshot of a stretch already read, and how many records were read again in all."""
+    """How many workers began from a snapshot that held panes, and how many records were read again in all."""
     restored = [worker.events("restored") for worker in workers]
-    from_snapshot = sum(any(event["snapshot_position"] > 0 and event["panes"] for event in events) for events in restored)
+    from_snapshot = sum(any(event["panes"] > 0 for event in events) for events in restored)
     again = sum(event["position"] - event["snapshot_position"] for events in restored for event in events)
     return from_snapshot, again

@@ -1,10 +1,10 @@
-"""What arrives in the input topic: simulated inferences with bad records among them, in parts that the test releases."""
+"""What arrives in the input topic: simulated inferences with bad records among them, released part by part."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 import numpy as np
@@ -76,25 +76,31 @@ SPOILED: tuple[Callable[[bytes], bytes], ...] = (
 
 
 class Feed:
-    """Sends records in `parts` equal parts, each once it is released, at `rate` records a second; in the background."""
+    """Sends records in the background, `part` at a time, each part once it is released, at `rate` records a second."""
 
-    def __init__(self, bootstrap: str, topic: str, records: Sequence[Record], parts: int, rate: float) -> None:
+    def __init__(self, bootstrap: str, topic: str, records: Sequence[Record], *, part: int, rate: float) -> None:
         self._bootstrap, self._topic, self._records = bootstrap, topic, records
-        self._parts, self._rate = parts, rate
+        self._part, self._rate = part, rate
+        self.seconds = part / rate  # that a part takes
+        self._parts = -(-len(records) // part)
         self._released = 0
+        self._closed = False
         self._changed = threading.Condition()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
-    def release(self, count: int) -> None:
-        """The first `count` parts may go."""
+    def release(self, parts: int, why: str = "") -> None:
+        """So many more parts may go. Fails, saying `why` they were wanted, when none is left."""
         with self._changed:
-            self._released = max(self._released, count)
+            assert self._released < self._parts, f"the stream has ended, but {why}: more events are needed"
+            self._released += parts
             self._changed.notify()
 
     def finish(self) -> None:
         """Release the rest, and wait until everything is delivered."""
-        self.release(self._parts)
+        with self._changed:
+            self._released = self._parts
+            self._changed.notify()
         self._thread.join()
         if self._failure is not None:
             raise self._failure
@@ -106,25 +112,28 @@ class Feed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """After a failure, whatever is not released stays unsent."""
+        """What is not sent by now never will be."""
         with self._changed:
-            self._parts = 0
+            self._closed = True
             self._changed.notify()
         self._thread.join()
 
     def _run(self) -> None:
         try:
-            for part in self._slices():
-                with KafkaProducer(self._bootstrap, self._topic, rate=self._rate) as producer:
-                    producer.send(part)
+            with KafkaProducer(self._bootstrap, self._topic) as producer:
+                due = time.monotonic()
+                for number in range(self._parts):
+                    if not self._may_go(number):
+                        return
+                    due = max(due, time.monotonic())
+                    producer.send(self._records[number * self._part : (number + 1) * self._part])
+                    producer.flush()
+                    due += self.seconds
+                    time.sleep(max(0.0, due - time.monotonic()))
         except Exception as error:
             self._failure = error
 
-    def _slices(self) -> Iterator[Sequence[Record]]:
-        bounds = np.linspace(0, len(self._records), self._parts + 1).astype(int).tolist()
-        for number, (low, high) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-            with self._changed:
-                self._changed.wait_for(lambda n=number: self._released > n or self._parts <= n)  # type: ignore[misc]
-                if self._parts <= number:
-                    return
-            yield self._records[low:high]
+    def _may_go(self, number: int) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._released > number or self._closed)
+            return not self._closed

@@ -24,7 +24,7 @@ MAX_LINES = 40
 
 
 def expect(line: Line) -> oracle.Result:
-    """What the oracle says about the input topic as it stands; every baseline of the settings active from the beginning."""
+    """What the oracle says about the input topic as it stands, with all baselines active from the beginning."""
     topic = line.topic("events")
     partitions: dict[int, list[Record]] = {}
     for record in read_all(line.bootstrap, topic):
@@ -114,7 +114,7 @@ def replay_differences(line: Line, found: Published, folder: Path) -> list[str]:
 
 def same_events(schema: str, identity: Callable[[Event], Hashable], live: list[Event], file: Path) -> list[str]:
     """Differences between published events and those in a file."""
-    replayed = published.read_file(file, schema)
+    replayed = published.read_file(file)
     lines = unequal(f"replayed {schema}", map(identity, live), map(identity, replayed))
     by_identity = {identity(event): event for event in live}
     for event in replayed:

@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("config", type=Path)
     parser.add_argument("--start")
     parser.add_argument("--kill-at", metavar="STEP:N")
-    parser.add_argument("--after", type=float, metavar="SECONDS", help="from that step to the kill, meanwhile it goes on")
+    parser.add_argument("--after", type=float, metavar="SECONDS", help="from that step on to the kill")
     args = parser.parse_args()
     step, _, occurrence = (args.kill_at or f"{STEPS[0]}:0").partition(":")
     killer = Killer(step, int(occurrence), args.after)

@@ -40,7 +40,13 @@ class Worker:
     """A worker process. It waits for `go`, so that it can be made ready in advance."""
 
     def __init__(
-        self, config: Path, log: Path, *, start: str | None = None, instance: str | None = None, death: Death | None = None
+        self,
+        config: Path,
+        log: Path,
+        *,
+        start: str | None = None,
+        instance: str | None = None,
+        death: Death | None = None,
     ) -> None:
         self.log, self.death = log, death
         command = [sys.executable, "-m", "tests.faults.worker_process", str(config)]
@@ -81,14 +87,19 @@ class Worker:
 
         eventually(logged, f"{self} logs {count} x {name}:\n{self.tail()}", timeout, every=0.05)
 
+    def ended_within(self, seconds: float) -> bool:
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def await_death(self) -> None:
         """It must die by SIGKILL; kills it if that is how it is to end."""
         assert self.death is not None
         if self.death.step is None:
             self.await_event("started")
-            try:
-                self.process.wait(self.death.after)
-            except subprocess.TimeoutExpired:
+            if not self.ended_within(self.death.after or 0.0):
                 self.process.kill()
         code = self._wait()
         assert code == -signal.SIGKILL, f"{self} ended with {code}, not by its death at {self.death}:\n{self.tail()}"
@@ -114,10 +125,9 @@ class Worker:
         return f"worker {self.log.stem}"
 
     def _wait(self) -> int:
-        try:
-            return self.process.wait(EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self} (death: {self.death}) goes on:\n{self.tail()}") from None
+        assert self.ended_within(EXIT_SECONDS), f"{self} (death: {self.death}) goes on:\n{self.tail()}"
+        assert self.process.returncode is not None
+        return int(self.process.returncode)
 
 
 class Crew:

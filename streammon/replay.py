@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from streammon import assembly
 from streammon.adapters.file_sink import FileSink
 from streammon.adapters.recorded_source import JournalStore, RecordedSource, read_journal
 from streammon.core.commit import CommitPolicy
+from streammon.core.errors import Code
 from streammon.runner import Runner
 from streammon.settings import Settings, plan
 
@@ -27,6 +29,7 @@ class Summary:
     alerts: int
     late: int
     dead_letters: dict[str, int]  # by reason
+    tombstones: int  # records with a null value
     seconds: float
     events_per_second: float
     comparable: bool  # with what live published: every partition from offset 0
@@ -67,6 +70,8 @@ def run(
         runner.run(stopping=advance)
     seconds = time.monotonic() - started
     tally = runner.tally
+    refused = Counter(tally.dead_letters)
+    tombstones = refused.pop(Code.TOMBSTONE.name, 0)
     why = _why_not_comparable(source)
     return Summary(
         tally.events,
@@ -74,7 +79,8 @@ def run(
         tally.metrics,
         tally.alerts,
         tally.late,
-        dict(sorted(tally.dead_letters.items())),
+        dict(sorted(refused.items())),
+        tombstones,
         round(seconds, 3),
         round(tally.events / max(seconds, 1e-9)),
         comparable=why is None,

@@ -97,7 +97,7 @@ class KafkaSink:
         return token
 
     def reset(self) -> None:
-        """A new producer. What the old one left open is aborted: at once under a fixed id, else by the broker's time-out."""
+        """A new producer. What the old one left open is aborted, at once under a fixed id, else by time-out."""
         if self._resets > 0 or not self._source.is_member():
             raise Fenced("the transactional producer was fenced again: another worker has taken over")
         self._resets += 1

@@ -56,6 +56,7 @@ def _lines(summary: Summary) -> list[tuple[str, str]]:
         ("alerts", f"{summary.alerts:,}"),
         ("late", f"{summary.late:,}"),
         ("dead letters", dead or "none"),
+        ("tombstones", f"{summary.tombstones:,}"),
         ("seconds", f"{summary.seconds:,}"),
         ("events per second", f"{summary.events_per_second:,}"),
         ("comparable", "yes" if summary.comparable else f"no: {summary.why_not_comparable}"),

@@ -94,7 +94,7 @@ def _alert(
     rule: Rule, event: MetricEvent, measurement: Measurement, step: Step, watched: list[Measurement]
 ) -> AlertEvent:
     others = [m for m in watched if m is not measurement and m.value is not None]
-    strongest = sorted(others, key=lambda m: -(m.value or 0.0) if rule.above is not None else (m.value or 0.0))
+    strongest = sorted(others, key=lambda m: -rule.excess(m.value or 0.0))
     assert measurement.value is not None
     what = measurement.name + (f" of {measurement.feature}" if measurement.feature else "")
     said = "is back at" if step.state is AlertState.RESOLVED else "is"
@@ -107,7 +107,7 @@ def _alert(
         state=step.state,
         rule_id=rule.id,
         severity=rule.severity,
-        measurement=measurement._replace(threshold=rule.limit),
+        measurement=measurement._replace(threshold=rule.limit(measurement.value)),
         consecutive=step.consecutive,
         opened_at=step.opened_at,
         topic=event.topic,

@@ -7,7 +7,8 @@ where secrets are revealed.
     document.py      YAML with the line of every key         durations.py     "90s", "1m", windows
     layers.py        file, environment, command line, joined kafka.py         reserved and secret Kafka options
     problems.py      errors as lines for a person            measurements.py  names that a rule may watch
-    kinds.py         what each kind of value accepts         model.py         the shape, checks across sections
+    kinds.py         what each kind of value accepts         section.py       what all mappings have in common
+    rules.py         keys of a rule, from its kind           model.py         the shape, checks across sections
     convert.py       Settings to plan, Kafka options, YAML
 """
 

@@ -12,9 +12,8 @@ from pydantic import SecretStr
 from streammon.core.baseline import Layout
 from streammon.core.errors import UsageError
 from streammon.core.plan import ModelShape, Plan, Policy
-from streammon.core.rules import Threshold
 from streammon.settings.durations import microseconds
-from streammon.settings.model import RuleSettings, Settings
+from streammon.settings.model import Settings
 
 CANONICAL_SCHEMA = "inference_event"
 
@@ -34,7 +33,7 @@ def plan(settings: Settings, topic: str | None = None) -> Plan:
             ModelShape(model.match, Layout(model.features, model.classes, model.embedding)) for model in settings.models
         ),
         decoding=_decoding(settings),
-        policy=Policy(tuple(_rule(rule, settings) for rule in sorted(settings.rules, key=lambda rule: rule.id))),
+        policy=Policy(tuple(sorted(settings.rules, key=lambda rule: rule.id))),
     )
 
 
@@ -53,25 +52,6 @@ def _option(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return str(value).lower() if isinstance(value, bool) else value
-
-
-def _rule(rule: RuleSettings, settings: Settings) -> Threshold:
-    return Threshold(
-        id=rule.id,
-        measurement=rule.measurement,
-        window=(rule.window or settings.windows[0]).text,
-        above=rule.above,
-        below=rule.below,
-        feature=rule.feature,
-        model=rule.model,
-        version=rule.version,
-        lane=rule.lane,
-        min_samples=rule.min_samples,
-        consecutive=rule.consecutive,
-        cooldown=microseconds(rule.cooldown),
-        severity=rule.severity,
-        action=rule.action,
-    )
 
 
 def _decoding(settings: Settings) -> str:

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streammon.core.errors import UsageError
 from streammon.core.outputs import WindowSpec
 from streammon.core.plan import Plan
-from streammon.core.rules.threshold import Severity
+from streammon.core.rules import Rule
 from streammon.settings import kinds
-from streammon.settings.durations import duration_text, parse_window, window_text
+from streammon.settings.durations import duration_text, parse_window
 from streammon.settings.kafka import DEFAULTS, Option, certificate_problems, check_options
-from streammon.settings.kinds import Count, Duration, Number, OneOrMany, Positive, Text, Topic, Window
-from streammon.settings.measurements import has_feature
-from streammon.settings.problems import Place, Problems
+from streammon.settings.kinds import Count, Duration, OneOrMany, Positive, Text, Topic, Window
+from streammon.settings.problems import Problems
+from streammon.settings.rules import RuleKeys, fit
+from streammon.settings.section import Section, given
 
 PREFIX = "STREAMMON_"
 DELIMITER = "__"
-
-
-def _given(model: type[BaseModel], data: Any) -> Any:
-    """A key without a value (`delivery:` with every line below it commented out) means the default."""
-    if not isinstance(data, Mapping):
-        return data
-    return {key: value for key, value in data.items() if value is not None or key not in model.model_fields}
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_default(cls, data: Any) -> Any:
-        return _given(cls, data)
 
 
 class Topics(Section):
@@ -62,7 +46,7 @@ class Topics(Section):
 class Input(Section):
     framing: Literal["single_object", "raw"] = "single_object"
     schemas: Annotated[tuple[kinds.SchemaFile, ...], OneOrMany] = ()
-    mapping: kinds.Columns = {}
+    mapping: kinds.Columns = Field(default_factory=dict)
     max_record_bytes: Count = 1_048_576
 
     @model_validator(mode="after")
@@ -81,31 +65,6 @@ class Model(Section):
     features: kinds.Features = ()
     classes: kinds.Names = ()
     embedding: kinds.Dimension = 0
-
-
-class RuleSettings(Section):
-    id: Text
-    measurement: kinds.Measurement
-    window: Window | None = None  # the only one
-    above: Number | None = None
-    below: Number | None = None
-    feature: Text = "*"
-    model: Text = "*"
-    version: Text = "*"
-    lane: Text = "*"
-    min_samples: Count = 1
-    consecutive: Count = 1
-    cooldown: Duration = timedelta()
-    severity: Severity = "P3"
-    action: Literal["rollback", "page", "ticket"] = "ticket"
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        if (self.above is None) == (self.below is None):
-            raise ValueError("needs a limit, exactly one of above and below")
-        if self.feature != "*" and not has_feature(self.measurement):
-            raise Problems((("feature",), f"{self.measurement} is not per feature, so this rule would never fire"))
-        return self
 
 
 class Delivery(Section):
@@ -160,7 +119,7 @@ class Settings(BaseSettings):
     max_future_skew: Duration = timedelta(minutes=5)
     models: tuple[Model, ...] = ()
     baselines: Annotated[tuple[Path, ...], OneOrMany] = ()
-    rules: tuple[RuleSettings, ...] = ()
+    rules: tuple[RuleKeys, ...] = ()
     delivery: Delivery = Delivery()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log: Log = Log()
@@ -175,7 +134,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _null_is_default(cls, data: Any) -> Any:
-        return _given(cls, data)
+        return given(cls, data)
 
     @field_validator("windows")
     @classmethod
@@ -186,21 +145,14 @@ class Settings(BaseSettings):
             raise ValueError(str(error).removeprefix("windows: ")) from None
         return windows
 
+    @field_validator("rules")
+    @classmethod
+    def _rules_fit(cls, rules: tuple[Rule, ...], info: ValidationInfo) -> tuple[Rule, ...]:
+        return fit(rules, info.data.get("windows"))  # None: they are refused themselves
+
     @model_validator(mode="after")
-    def _sections_agree(self) -> Self:
-        found = [*self._rule_problems(), *(() if self.insecure else certificate_problems(self.kafka))]
+    def _certificates_are_checked(self) -> Self:
+        found = [] if self.insecure else list(certificate_problems(self.kafka))
         if found:
             raise Problems(*found)
         return self
-
-    def _rule_problems(self) -> Iterator[tuple[Place, str]]:
-        windows = ", ".join(map(window_text, self.windows))
-        seen: set[str] = set()
-        for index, rule in enumerate(self.rules):
-            if rule.id in seen:
-                yield ("rules", index, "id"), f"{rule.id} is the id of an earlier rule: each needs its own"
-            seen.add(rule.id)
-            if rule.window is None and len(self.windows) > 1:
-                yield ("rules", index), f"needs a window, one of {windows}"
-            if rule.window is not None and rule.window not in self.windows:
-                yield ("rules", index, "window"), f"should be one of windows ({windows}), or be added there"

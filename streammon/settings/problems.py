@@ -50,8 +50,11 @@ def unknown(name: str, known: Iterable[str], kind: str = "key") -> str:
 
 def describe(error: ValidationError, model: type[BaseModel], where: Callable[[Place], str]) -> str:
     """One line per problem. `where` tells the place of a key: file and line, variable, or command line."""
-    found = [problem for item in error.errors(include_url=False, include_input=False) for problem in _read(item, model)]
-    return "\n".join(line(path, text, where) for path, text in found)
+    return "\n".join(line(path, text, where) for path, text in found(error, model))
+
+
+def found(error: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
+    return [problem for item in error.errors(include_url=False, include_input=False) for problem in _read(item, model)]
 
 
 def line(path: Place, text: str, where: Callable[[Place], str]) -> str:

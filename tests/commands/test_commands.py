@@ -60,7 +60,7 @@ def test_a_replay_of_clean_events_has_no_alerts_and_the_same_bytes_twice(
     first = replay(command, files, files.recording, tmp_path / "one")
     second = replay(command, files, files.recording, tmp_path / "two")
     assert list(first) == [
-        *("events", "windows", "metrics", "alerts", "late", "dead_letters"),
+        *("events", "windows", "metrics", "alerts", "late", "dead_letters", "tombstones"),
         *("seconds", "events_per_second", "comparable", "why_not_comparable"),
     ]
     assert (first["events"], first["alerts"], first["late"], first["dead_letters"]) == (20_000, 0, 0, {})

@@ -259,7 +259,7 @@ def kolmogorov_smirnov(current: Sequence[int], reference: Sequence[int]) -> floa
 
 
 def pearson_p(c: Sequence[int], r: Sequence[int]) -> float:
-    """p of the two-sample chi-square test on counts by group, none of them empty in both; 1 where there is one group."""
+    """p of the two-sample chi-square test on counts by group, none empty in both; 1 for one group."""
     n, m = sum(c), sum(r)
     statistic = 0.0
     for a, b in zip(c, r, strict=True):

@@ -162,6 +162,8 @@ def test_a_higher_layer_may_give_the_secret_in_the_other_form(
         f"delivery: {SECRET}",
         f"allowed_lateness: {SECRET}",
         f"rules: [{SECRET}]",
+        f"rules: [{{kind: {SECRET}}}]",
+        f"rules: [{{above: {SECRET}}}]",
     ],
 )
 def test_no_error_quotes_a_value(text: str, write: Write) -> None:
@@ -185,5 +187,6 @@ def test_secret_files_are_text_of_some_bytes(write: Write, tmp_path: Path) -> No
 
 def test_settings_survive_a_pickle(write: Write) -> None:
     """A worker process is handed its settings."""
-    settings = load(write(f"kafka: {{sasl.password: {SECRET}}}"))
+    rule = "{id: a, measurement: latency.p95, above: 1}"
+    settings = load(write(f"kafka: {{sasl.password: {SECRET}}}\nrules: [{rule}]"))
     assert pickle.loads(pickle.dumps(settings)) == settings

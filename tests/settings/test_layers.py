@@ -143,9 +143,12 @@ def test_the_example_loads_and_shows_every_key() -> None:
 
 
 def test_dump_is_read_back(write: Write) -> None:
-    example = load(ROOT / "streammon.example.yaml", {"allowed_lateness": "90s", "windows": ["1m", "1h"], "rules": []})
+    example = load(ROOT / "streammon.example.yaml", {"allowed_lateness": "90s"})
     assert load(write(dump(example))) == example
     assert "allowed_lateness: 90s" in dump(example)
+    assert "cooldown: 15m" in dump(example)
+    more = load(write("windows: [1m, 1h]\nrules: [{id: a, measurement: traffic.qps, below: 1, window: 60m}]"))
+    assert load(write(dump(more))) == more
 
 
 def test_settings_are_light_to_import() -> None:

@@ -62,6 +62,11 @@ REFUSALS = {  # file: what is said
     "rules:\n- {id: a, measurement: latency.p95, above: 1, below: 0}": (
         "FILE:2: rules[0]: needs a limit, exactly one of above and below"
     ),
+    "rules:\n- id: a\n  kind: tresholt\n  above: 1": "FILE:3: rules[0].kind: unknown kind; did you mean threshold?",
+    "rules: [{kind: 3}]": "FILE:1: rules[0].kind: should be text: put it in quotes",
+    "rules: [{id: a, measurement: latency.p95, above: 1, cooldown: 10}]": (
+        "FILE:1: rules[0].cooldown: a duration needs a unit: write 10s, not 10"
+    ),
     "rules: [{id: a, measurement: latency.p95, above: .nan}]": "FILE:1: rules[0].above: should be a finite number",
     "rules: [{id: a, measurement: latency.p95, above: yes}]": "FILE:1: rules[0].above: should be a number",
     "rules: [{id: a, measurement: latency.p95, above: 1, feature: f1}]": (
@@ -72,6 +77,9 @@ REFUSALS = {  # file: what is said
     ),
     "windows: [1m, 1h]\nrules:\n- {id: a, measurement: latency.p95, above: 1}": (
         "FILE:3: rules[0]: needs a window, one of 1m, 1h"
+    ),
+    "windows: [0s]\nrules:\n- {id: a, measurement: latency.p95, above: 1}": (
+        "FILE:1: windows[0]: a window should be longer than 0s"
     ),
     "rules:\n- id: a\n  measurement: latency.p95\n  above: 1\n  window: 5m": (
         "FILE:5: rules[0].window: should be one of windows (1m), or be added there"

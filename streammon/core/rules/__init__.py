@@ -1,11 +1,14 @@
-"""Rules: policies over measurements. To add a kind: one file like `threshold.py`, one entry in RULES.
+"""Rules: policies over measurements. To add a kind: one file like `threshold.py`, one line in RULES.
 
-A rule kind is a frozen dataclass with the selection and lifecycle settings of `Threshold`, a `kind`, and `violates`.
+Settings, journal and judge take it at once, and tests/laws/test_rule_laws.py holds it to the laws of all rules.
 """
 
+from streammon.core.rules.base import Rule
 from streammon.core.rules.threshold import Threshold
 
-RULES = {Threshold.kind: Threshold}
-Rule = Threshold  # the union of all kinds
+RULES: dict[str, type[Rule]] = {
+    "threshold": Threshold,
+}
+"""By what settings and journal call them."""
 
 __all__ = ["RULES", "Rule", "Threshold"]

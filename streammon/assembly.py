@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from streammon.adapters.avro_decoder import AvroDecoder
-from streammon.adapters.schema_files import load_schema
 from streammon.baselines.store import load_all
 from streammon.core.baseline import Baseline, Layout
 from streammon.core.errors import Code, UsageError
@@ -16,7 +16,6 @@ from streammon.core.outputs import Series
 from streammon.core.plan import Plan
 from streammon.core.suite import Suite
 from streammon.settings import Settings
-from streammon.settings.convert import CANONICAL_SCHEMA
 
 MESSAGES = {
     Code.FRAMING: "no Avro datum was found: empty, too short, or another framing than the settings say",
@@ -32,20 +31,9 @@ MESSAGES = {
 }
 
 
-def decoder(settings: Settings) -> AvroDecoder:
-    """From the writer's bytes to columns."""
-    own = load_schema(CANONICAL_SCHEMA).definition
-    schemas = [_read(path) for path in settings.input.schemas]
-    return AvroDecoder(
-        schemas or [own], settings.input.framing, settings.input.mapping, settings.input.max_record_bytes
-    )
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"input.schemas: {path} cannot be read ({error}): name an Avro schema (JSON)") from error
+def decoder(plan: Plan) -> AvroDecoder:
+    """From the writer's bytes to columns, by exactly what the plan's hash covers."""
+    return AvroDecoder(**json.loads(plan.decoding))
 
 
 def explainer(decoder: AvroDecoder) -> Callable[[bytes | None, Code], tuple[str | None, str]]:
@@ -77,6 +65,7 @@ def suite(settings: Settings) -> Suite:
     """The drift tests, on the configured device."""
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("device: cuda, but torch finds no CUDA device here: choose cpu or auto")
+    torch.set_num_threads(1)  # launches are small: a second thread costs more than it brings, much more on busy cores
     return Suite(settings.device)
 
 

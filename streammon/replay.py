@@ -43,7 +43,7 @@ def run(
     source = RecordedSource(recording)
     the_plan = plan(settings, source.topic)
     baselines = assembly.baselines(settings.baselines, the_plan)
-    decoder = assembly.decoder(settings)
+    decoder = assembly.decoder(the_plan)
     entries = [] if journal is None else read_journal(journal, source.topic)
     suite = assembly.suite(settings)
     started = time.monotonic()

@@ -123,9 +123,13 @@ class Runner:
     def run(self, stopping: Callable[[], bool]) -> None:
         """Until the source is finished or `stopping()`; ends with a commit."""
         self._source.start(self)
-        while not stopping() and not self._source.finished():
-            self.step()
-        self._commit()
+        try:
+            while not stopping() and not self._source.finished():
+                self.step()
+            self._commit()
+        except BaseException:
+            self._drop()  # it may be half done: whoever leaves the group now must commit none of it
+            raise
 
     def step(self) -> None:
         """One turn."""
@@ -160,6 +164,8 @@ class Runner:
             if task.is_live:
                 self._keep(task, records, fed, low)
             low = high
+        if not task.is_live and task.engine.position >= task.live_from:
+            self._reach(task, task.engine.position)
 
     def _reach(self, task: Task, offset: int) -> None:
         """Take the decisions that come before the record at `offset`; go live if it is the first unpublished one."""
@@ -174,7 +180,7 @@ class Runner:
     def _decide(self, task: Task, entry: JournalEntry) -> None:
         task.engine.decide(entry)
         task.sequence = max(task.sequence, entry.sequence + 1)
-        if entry.kind is Kind.POLICY:
+        if entry.kind is Kind.POLICY and task.is_live:  # what is restored has the entry's effect
             task.judge.adopt(task.engine.policy)
 
     def _keep(self, task: Task, records: RecordBatch, fed: Fed, low: int) -> None:

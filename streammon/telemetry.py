@@ -101,11 +101,11 @@ class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", {})
         return json.dumps(
-            {"time": record.created, "level": record.levelname, "event": record.msg, **fields}, default=str
+            {"time": record.created, "level": record.levelname, "event": record.getMessage(), **fields}, default=str
         )
 
 
 class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = " ".join(f"{name}={value}" for name, value in getattr(record, "fields", {}).items())
-        return f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {record.msg} {fields}".rstrip()
+        return f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {record.getMessage()} {fields}".rstrip()

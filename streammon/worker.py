@@ -6,6 +6,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from streammon import assembly
@@ -15,7 +16,6 @@ from streammon.adapters.kafka_sink import KafkaSink, Topics
 from streammon.adapters.kafka_source import KafkaSource
 from streammon.adapters.kafka_state import KafkaStateStore
 from streammon.core.commit import CommitPolicy
-from streammon.core.suite import Suite
 from streammon.runner import Runner
 from streammon.settings import Settings, kafka_options, plan
 from streammon.telemetry import Event, LogObserver, log
@@ -31,7 +31,7 @@ def run(
     stopping = stopping or until_signalled()
     the_plan = plan(settings)
     baselines = assembly.baselines(settings.baselines, the_plan)
-    decoder = assembly.decoder(settings)
+    decoder = assembly.decoder(the_plan)
     options = kafka_options(settings)
     topics = Topics(**settings.topics.model_dump())
     admin = Admin(options)
@@ -66,7 +66,7 @@ def run(
         store=store,
         decoder=decoder,
         explain=assembly.explainer(decoder),
-        suite=Suite(settings.device),
+        suite=assembly.suite(settings),
         policy=CommitPolicy(
             delivery.commit_interval.total_seconds(),
             delivery.min_commit_interval.total_seconds(),
@@ -77,11 +77,8 @@ def run(
         start_at=None if start is None else admin.starts(topics.events, start),
         observer=LogObserver(),
     )
-    try:
+    with closing(store), closing(source):
         runner.run(stopping)
-    finally:
-        source.close()
-        store.close()
     log(Event.STOPPED, events=runner.tally.events, metrics=runner.tally.metrics, alerts=runner.tally.alerts)
 
 

@@ -59,6 +59,7 @@ class KafkaSink:
         self._timeout, self._on_step = timeout, on_step
         self._bootstrap = str(options.get("bootstrap.servers"))
         self._options = {
+            "log_level": 2,  # errors surface as exceptions
             "linger.ms": 5,
             **options,
             "transactional.id": transactional_id,

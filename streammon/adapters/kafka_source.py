@@ -8,6 +8,7 @@ and is polled.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -40,6 +41,7 @@ class KafkaSource:
             Consumer,
             {
                 **PREFETCH,
+                "logger": logging.getLogger("streammon.kafka"),  # written when the client is polled
                 **options,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
@@ -101,13 +103,17 @@ class KafkaSource:
     def close(self) -> None:
         """Leave the group; the listener hears of it."""
         self._consumer.close()
+        self._raise_failure()
 
     def _consume(self, count: int, timeout: float) -> list[Message]:
         messages: list[Message] = self._consumer.consume(count, timeout)
+        self._raise_failure()
+        return messages
+
+    def _raise_failure(self) -> None:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        return messages
 
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._member = consumer.memberid()

@@ -16,6 +16,8 @@ from streammon.adapters.kafka_source import TIMEOUT, KafkaSource
 from streammon.core.journal import JournalEntry
 from streammon.core.ports import ChangelogKey, Committed, Restored
 
+QUIET = {"log_level": 2}  # errors surface as exceptions
+
 
 class KafkaStateStore:
     """A second consumer, read_committed and outside the group, that reads whole partitions.
@@ -34,10 +36,11 @@ class KafkaStateStore:
     ) -> None:
         self._source = source
         self._bootstrap = str(options.get("bootstrap.servers"))
-        self._admin = connect(AdminClient, dict(options))
+        self._admin = connect(AdminClient, {**QUIET, **options})
         self._consumer = connect(
             Consumer,
             {
+                **QUIET,
                 **options,
                 "group.id": "streammon-recovery",  # the client asks for one; nothing is ever committed under it
                 "enable.auto.commit": False,

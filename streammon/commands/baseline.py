@@ -52,9 +52,10 @@ def execute_build(args: argparse.Namespace) -> None:
 
     settings = load_settings(args)
     check_target(args.out, replace=args.replace)
-    decoder = assembly.decoder(settings)
     source = RecordedSource(args.recording)
-    declared = plan(settings, source.topic).layout(Series(args.model, args.version or "", "*"))
+    the_plan = plan(settings, source.topic)
+    decoder = assembly.decoder(the_plan)
+    declared = the_plan.layout(Series(args.model, args.version or "", "*"))
     collector = Collector(args.model, args.version, declared.features)
     read = 0
     with Progress("baseline") as progress:

@@ -171,9 +171,9 @@ class Engine:
         pane_number = (int(batch.ints[row, TS]) - self.plan.pane_origin) // self.plan.pane_width
         return self.series.numbers[series_of(batch, row)], pane_number
 
-    def open_pane(self, number: int, pane_number: int, baseline: Baseline | None) -> int:
-        """A new live pane of a series; returns its id."""
-        pane = self.panes.open(pane_number, number, self.series.layouts[number], baseline)
+    def open_pane(self, number: int, pane_number: int, baseline: Baseline | None, layout: Layout | None = None) -> int:
+        """A new live pane of a series; returns its id. `layout` is the series' own if not given."""
+        pane = self.panes.open(pane_number, number, layout or self.series.layouts[number], baseline)
         ring = self.series.clocks.ring
         ring[number, pane_number % ring.shape[1]] = pane
         self.series.live[number][pane_number] = pane

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from streammon.core.baseline import Baseline
+from streammon.core.aggregates import AGGREGATES
+from streammon.core.baseline import Baseline, Layout
 from streammon.core.engine import Engine
 from streammon.core.errors import UsageError
+from streammon.core.panes import BARE
 from streammon.core.plan import Plan
 from streammon.core.state import FORMAT, ClockState, HeaderState, PaneState
 from streammon.core.timeline import NEVER, SEVERAL, P
@@ -99,7 +101,7 @@ def _restore_clock(engine: Engine, state: ClockState) -> None:
 def _restore_pane(engine: Engine, state: PaneState, baselines: Mapping[str, Baseline]) -> None:
     number = engine.series.numbers[state.series]
     baseline = None if state.baseline_id is None else baselines[state.baseline_id]
-    pane = engine.open_pane(number, state.pane, baseline)
+    pane = engine.open_pane(number, state.pane, baseline, _layout_of(engine.series.layouts[number], state))
     engine.panes.table.n[pane] = state.n
     for k, text in enumerate((state.data_hash, state.git_commit)):
         if text is not None:
@@ -108,3 +110,9 @@ def _restore_pane(engine: Engine, state: PaneState, baselines: Mapping[str, Base
             engine.panes.table.stamps[pane, k] = SEVERAL
     for name, array in engine.panes.state(pane).items():
         array[...] = state.fields[name]
+
+
+def _layout_of(layout: Layout, state: PaneState) -> Layout:
+    """That of the series, or BARE: a pane that was opened before the series' first baseline has no names."""
+    names = {f"{aggregate.name}.{field.name}" for aggregate in AGGREGATES for field in aggregate.fields(layout)}
+    return layout if names == state.fields.keys() else BARE

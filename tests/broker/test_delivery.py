@@ -35,7 +35,7 @@ def test_workers_die_in_their_commits_and_every_output_is_there_once(
     records = inferences(30_000, models=8, partitions=4, span=100.0, seed=SEED)
     with (
         crew(line.config, tmp_path / "logs") as workers,
-        Feed(broker.bootstrap, line.topic("events"), records, part=750, rate=3_000) as feed,
+        Feed(broker.bootstrap, line.topic("events"), records, part=400, rate=1_000) as feed,
     ):
         last = live_and_die(workers, feed, [(death, "worker-0") for death in deaths])
         last.go()

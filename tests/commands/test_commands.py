@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from streammon import __version__
 from streammon.adapters.envelopes import EnvelopeWriter, read_envelopes
 from streammon.adapters.files import read_outputs
 from streammon.commands import COMMANDS
-from streammon.core.outputs import AlertEvent, AlertState
+from streammon.commands.common import Progress
+from streammon.commands.tail import metric_line, metric_values
+from streammon.core.outputs import AlertEvent, AlertState, MetricEvent
 from tests.commands.conftest import END, ROOT, Command, Files, finish, spawn
 
 HEAVY = ("torch", "numba", "numpy", "pydantic", "confluent_kafka", "fastavro", "yaml", "sklearn")
@@ -118,6 +122,23 @@ def test_replace_overwrites_an_earlier_replay(command: Command, files: Files, tm
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["alerts.avro", "metrics.avro", "notes.txt"]
 
 
+def test_a_window_is_one_line_for_people_and_one_object_for_scripts(
+    command: Command, files: Files, tmp_path: Path
+) -> None:
+    replay(command, files, files.recording, tmp_path / "out")
+    event = next(read_outputs(tmp_path / "out" / "metrics.avro", MetricEvent))
+    assert re.fullmatch(
+        r"2026-01-31T11:5\d:00Z    1m  digits-0/v1/(prod|canary)  +n \d+ +5xx +\d.\d\d%  p95 +\d+\.\d ms  "
+        r"classes psi \d\.\d{3}  features psi \d\.\d{3} \w+",
+        metric_line(event),
+    )
+    values = json.loads(json.dumps(metric_values(event)))
+    assert values["series"] == {"model_id": "digits-0", "model_version": "v1", "lane": event.series.lane}
+    window = {"size": 60_000_000, "slide": 60_000_000, "offset": 0, "start": event.start, "end": event.end}
+    assert values["window"] == window
+    assert {"name", "value", "feature", "n", "flag"} <= values["measurements"][0].keys()
+
+
 def test_a_baseline_is_shown(command: Command, files: Files) -> None:
     text = command("baseline", "show", files.baseline)
     assert (text.code, text.err) == (0, "")
@@ -154,6 +175,18 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "replay" in done.stdout
     assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_progress_is_for_terminals_and_leaves_no_trace(on_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: on_terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    clock = iter(range(100))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    with Progress("replay") as progress:
+        progress(500, 2000)
+    assert stream.getvalue() == ("\rreplay: 500 of 2,000 (500/s)\x1b[K\r\x1b[K" if on_terminal else "")
 
 
 def test_the_module_runs_as_a_program() -> None:

@@ -92,7 +92,7 @@ def test_replay_publishes_what_the_oracle_computes(tmp_path: Path, capsys: pytes
     # The stream says something: every rule fires, some alerts end, events are late, each kind of bad record occurs.
     assert {alert["rule_id"] for alert in alerts} == {rule["id"] for rule in RULES}
     assert {alert["state"] for alert in alerts} == {"FIRING", "ONGOING", "RESOLVED"}
-    assert len(expected.late) >= 10
+    assert len(expected.late) >= 3
     assert set(dead_letters) >= {"FRAMING", "SCHEMA", "TRUNCATED", "TRAILING", "RANGE", "DIMENSION", "FUTURE"}
 
 

@@ -12,7 +12,6 @@ import fastavro
 import pytest
 
 from streammon.adapters.envelopes import LOG_APPEND_TIME, Envelope, EnvelopeWriter
-from streammon.cli import main
 from tests.commands.conftest import ROOT, Command, Files, Result, finish, spawn
 
 CLOSED = "127.0.0.1:1"  # nobody listens there
@@ -80,6 +79,10 @@ def config(tmp_path: Path) -> Callable[[str], Path]:
         ("simulate --to kafka --events 9 --partitions 3", "--partitions is for files: a topic has its own"),
         ("simulate --to no/such/x.avro --events 9", "there is no directory no/such: make it"),
         ("simulate --to . --events 9", ". is a directory: name a file"),
+        (
+            "baseline show nowhere",
+            "nowhere/baseline.json: cannot be read (No such file or directory): name the directory",
+        ),
         ("record --topic t --out no/such/x.avro", "there is no directory no/such: make it"),
     ],
 )
@@ -228,10 +231,6 @@ def test_a_model_that_does_not_occur(command: Command, files: Files, folder: Pat
     assert_refused(result, "no event of version 'v9' of model 'digits-0'; there are 'v1'")
 
 
-def test_a_baseline_that_does_not_exist(command: Command, folder: Path) -> None:
-    assert_refused(command("baseline", "show", folder), "name the directory of a baseline")
-
-
 def test_nothing_is_overwritten_without_replace(command: Command, files: Files, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     where = ("--config", files.config, "--from", files.recording, "--out", tmp_path)
@@ -293,11 +292,3 @@ def test_no_broker(config: Callable[[str], Path], folder: Path) -> None:
     for process in running:
         assert_refused(finish(process), CLOSED, "Connection refused", code=UNREACHABLE)
     assert time.monotonic() - started < 30  # all at once
-
-
-def test_settings_come_from_the_environment_too(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
-    monkeypatch.setenv("STREAMMON_WINDOWS", "1x")
-    code = main(["simulate", "--to", str(folder / "x.avro"), "--events", "9"])
-    assert_refused(Result(code, *capsys.readouterr()), "environment variable STREAMMON_WINDOWS: windows")

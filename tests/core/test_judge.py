@@ -110,7 +110,16 @@ def test_alerts_come_in_the_order_of_rules_then_of_measurements() -> None:
 
 def test_evidence_is_the_five_strongest_of_the_other_features() -> None:
     """Above: the greatest first. Below: the least first. Without a value: not at all. Equal ones as measured."""
-    values: dict[str, float | None] = {"a": 0.5, "b": 0.2, "c": 0.9, "d": None, "e": 0.05, "f": 0.2, "g": 0.3, "h": 0.01}
+    values: dict[str, float | None] = {
+        "a": 0.5,
+        "b": 0.2,
+        "c": 0.9,
+        "d": None,
+        "e": 0.05,
+        "f": 0.2,
+        "g": 0.3,
+        "h": 0.01,
+    }
     alerts = Judge().judge(event(*psi(**values)), Policy((SHIFT,)))
     assert [m.feature for m in alerts[0].evidence] == ["c", "g", "b", "f", "e"]
     below = replace(SHIFT, above=None, below=0.03)

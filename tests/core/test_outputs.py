@@ -25,7 +25,11 @@ def test_a_metric_event_has_the_identity_of_what_it_observed() -> None:
 
 def test_an_alert_has_the_identity_of_its_opening() -> None:
     expected = by_hand("alert", "events", "3", "fraud", "3", "prod", "drift", "âge", "60000000/30000000/-5", "60000000")
-    assert alert_id("events", 3, SERIES, "drift", "âge", SPEC, 60_000_000) == expected == "fc1b0ca99c7f2162857577be1caa2abf"
+    assert (
+        alert_id("events", 3, SERIES, "drift", "âge", SPEC, 60_000_000)
+        == expected
+        == "fc1b0ca99c7f2162857577be1caa2abf"
+    )
 
 
 def test_no_feature_is_an_empty_field() -> None:

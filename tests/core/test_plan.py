@@ -35,9 +35,7 @@ RULE = Threshold(id="slow", measurement="latency.p95", window=MINUTE.text, above
         ([(60, 60, 0), (60, 60, 1)], 1, 0),
     ],
 )
-def test_panes_are_as_wide_as_all_windows_allow(
-    windows: list[tuple[int, int, int]], width: int, origin: int
-) -> None:
+def test_panes_are_as_wide_as_all_windows_allow(windows: list[tuple[int, int, int]], width: int, origin: int) -> None:
     """The greatest common divisor of sizes, slides and differences of offsets."""
     plan = Plan("t", tuple(WindowSpec(*window) for window in windows))
     assert (plan.pane_width, plan.pane_origin) == (width, origin)

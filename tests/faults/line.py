@@ -39,7 +39,13 @@ RULES: tuple[dict[str, Any], ...] = (
     },
     {"id": "classes", "measurement": "prediction.class_js", "window": "30s", "above": 0.01, "cooldown": "60s"},
 )
-DELIVERY = {"snapshot_interval": "2s", "session_timeout": "6s", "transaction_timeout": "5s", "max_batch": 2_000}
+DELIVERY = {
+    "commit_interval": "500ms",
+    "snapshot_interval": "2s",
+    "session_timeout": "6s",
+    "transaction_timeout": "5s",
+    "max_batch": 2_000,
+}
 
 
 @dataclass(frozen=True)

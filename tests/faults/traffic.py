@@ -97,8 +97,9 @@ class Feed:
             self._changed.notify()
 
     def finish(self) -> None:
-        """Release the rest, and wait until everything is delivered."""
+        """Release the rest, as fast as it can go, and wait until everything is delivered."""
         with self._changed:
+            self.seconds = 0.0
             self._released = self._parts
             self._changed.notify()
         self._thread.join()

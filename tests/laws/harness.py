@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from tests.oracle.streams import CLASSES, EMBEDDING, FEATURES, Stream
 SUITE = Suite("cpu")
 DECODER = AvroDecoder([load_schema("inference_event").definition])
 SOON = CommitPolicy(interval=0.5, least=0.1, snapshot_interval=1.0, snapshot_events=40)
+AT_THE_END = CommitPolicy(interval=1e9, least=1e9, snapshot_interval=1e9, snapshot_events=1 << 62)
+"""One commit, so that the drift suite runs once for a whole stream."""
 
 
 class Crash(Exception):
@@ -38,16 +41,20 @@ class Crash(Exception):
 
 @dataclass
 class Line:
-    """A worker's surroundings; `run` is one life after another until the log is read."""
+    """A worker's surroundings; `run` is one life after another until the log is read.
+
+    What is durable lies in `broker`; plan and baselines may change between two lives. With `decides` False, the journal
+    in the broker holds every decision.
+    """
 
     stream: Stream
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     policy: CommitPolicy = SOON
+    decides: bool = True
 
     def __post_init__(self) -> None:
         self.plan = plan_of(self.stream.config, self.stream.topic)
         self.broker = MemoryBroker(self.stream.topic, log_of(self.stream))
-        self.restored = 0  # recoveries from a snapshot
 
     def run(self, pieces: Iterable[tuple[int, int]] = (), crashes: Sequence[tuple[int, str]] = ()) -> Line:
         """`crashes`: of each life in turn, (commit, step) at which it ends. The last life reads to the end."""
@@ -59,7 +66,12 @@ class Line:
                 continue
         return self
 
-    def _live(self, pieces: list[tuple[int, int]], crash: tuple[int, str] | None) -> None:
+    def read(self, *pieces: tuple[int, int]) -> Line:
+        """A life that reads these pieces, then stops in good order."""
+        self._live(list(pieces), None, len(pieces))
+        return self
+
+    def _live(self, pieces: list[tuple[int, int]], crash: tuple[int, str] | None, polls: int | None = None) -> None:
         seen = {"before": 0, "after": 0}
 
         def on_step(step: str) -> None:
@@ -67,7 +79,7 @@ class Line:
                 raise Crash
             seen[step] += 1
 
-        ticks = iter(range(1 << 30))
+        ticks, turns = count(), count()
         changelog = Changelog()
         Runner(
             plan=self.plan,
@@ -81,19 +93,24 @@ class Line:
             policy=self.policy,
             now=lambda: next(ticks) * 0.05,
             start_at=lambda partitions: dict.fromkeys(partitions, 0),
-        ).run(stopping=lambda: False)
+            decides=self.decides,
+        ).run(stopping=lambda: polls is not None and next(turns) >= polls)
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """As read from their topic."""
         return [
-            to_record(from_bytes(MetricEvent, data)) for p in sorted(self.broker.metrics) for data in self.broker.metrics[p]
+            to_record(from_bytes(MetricEvent, data))
+            for p in sorted(self.broker.metrics)
+            for data in self.broker.metrics[p]
         ]
 
     @property
     def alerts(self) -> list[dict[str, Any]]:
         return [
-            to_record(from_bytes(AlertEvent, data)) for p in sorted(self.broker.alerts) for data in self.broker.alerts[p]
+            to_record(from_bytes(AlertEvent, data))
+            for p in sorted(self.broker.alerts)
+            for data in self.broker.alerts[p]
         ]
 
     @property

@@ -130,7 +130,7 @@ def test_evidence_is_the_five_strongest_others_strongest_first() -> None:
     spec = WindowSpec(60, 60)
     shares = {"a": 0.3, "b": 0.9, "c": None, "d": 0.1, "e": 0.5, "f": 0.7, "g": 0.2, "h": 0.95}
     row = tuple(Measurement("feature.psi", value, feature, n=1) for feature, value in shares.items())
-    for limits, strongest in (({"above": 0.92}, "bfeag"), ({"below": 0.15}, "gaefb")):
-        rule = Threshold("r", "feature.psi", spec.text, **limits)
+    for above, below, strongest in ((0.92, None, "bfeag"), (None, 0.15, "gaefb")):
+        rule = Threshold("r", "feature.psi", spec.text, above=above, below=below)
         [alert] = judged(Line(rule, spec, [0], [row]), Policy((rule,)))
         assert "".join(str(measurement.feature) for measurement in alert.evidence) == strongest

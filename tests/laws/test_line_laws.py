@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.laws.harness import Line, reference, saved
+from tests.laws.harness import AT_THE_END, Line, reference, saved
 from tests.oracle.compare import compare, order_differences
+from tests.oracle.oracle import Result
 from tests.oracle.oracle import run as oracle
 from tests.oracle.streams import Stream, random_stream, streams
 
@@ -22,27 +23,54 @@ PIECES = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 60)), max_size=30)
 CRASHES = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["before", "after"])), max_size=4)
 
 
+STREAMS = 100  # and more, longer ones, in `make faults`
+EVENTS = 120  # records of a partition
+
+
 @cache
 def uncut(seed: int) -> Line:
     """A stream read in one piece per partition."""
-    return Line(random_stream(seed), BASELINES).run()
+    return Line(random_stream(seed, EVENTS), BASELINES).run()
 
 
-@pytest.mark.parametrize("first", range(0, 300, 50))
-def test_the_line_publishes_what_the_oracle_does(first: int, tmp_path: Path) -> None:
-    """Windows, numbers, alerts, late events and dead letters of 300 streams: out of order, silent, future, 20 h old."""
-    directory = saved(BASELINE, tmp_path / "baseline")
-    for seed in range(first, first + 50):
-        stream = random_stream(seed)
-        line = Line(stream, BASELINES).run()
+def assert_published(line: Line, expected: Result, seed: int) -> None:
+    """Windows, numbers, alerts and dead letters of a line are the oracle's, each once and in order."""
+    assert compare(expected, line.metrics, line.alerts) == [], f"seed {seed}"
+    assert order_differences(expected, line.metrics, line.alerts) == [], f"seed {seed}"
+    letters = sorted((d.partition, d.offset, d.code) for d in expected.dead_letters)
+    assert line.dead_letters == letters, f"seed {seed}"
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The baseline as the oracle reads it."""
+    return saved(BASELINE, tmp_path_factory.mktemp("oracle") / "baseline")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, STREAMS, 25))
+def test_the_line_publishes_what_the_oracle_does(first: int, directory: Path) -> None:
+    """100 streams: out of order, silent, future, 20 h old, with a baseline and without. One commit each."""
+    for seed in range(first, first + 25):
+        stream = random_stream(seed, EVENTS)
+        line = Line(stream, BASELINES, AT_THE_END).run()
         expected = oracle(stream.records(), stream.topic, stream.config | {"baselines": [directory]})
-        assert compare(expected, line.metrics, line.alerts) == [], f"seed {seed}"
-        assert order_differences(expected, line.metrics, line.alerts) == [], f"seed {seed}"
-        letters = sorted((d.partition, d.offset, d.code) for d in expected.dead_letters)
-        assert line.dead_letters == letters, f"seed {seed}"
+        assert_published(line, expected, seed)
 
 
-@settings(max_examples=60)
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("first", range(STREAMS, STREAMS + 400, 50))
+def test_many_more_streams_of_many_commits(first: int, directory: Path) -> None:
+    """400 longer streams; snapshots and commits wherever they fall."""
+    for seed in range(first, first + 50):
+        stream = random_stream(seed, 300)
+        line = Line(stream, BASELINES).run([(0, 37), (1, 53)] * 10)
+        expected = oracle(stream.records(), stream.topic, stream.config | {"baselines": [directory]})
+        assert_published(line, expected, seed)
+
+
+@settings(max_examples=40)
 @given(stream=streams(), pieces=PIECES)
 def test_any_split_of_the_log_gives_the_same_bytes(stream: Stream, pieces: list[tuple[int, int]]) -> None:
     whole, cut = Line(stream, BASELINES).run(), Line(stream, BASELINES).run(pieces)
@@ -51,14 +79,15 @@ def test_any_split_of_the_log_gives_the_same_bytes(stream: Stream, pieces: list[
     assert cut.dead_letters == whole.dead_letters
 
 
-@settings(max_examples=60)
-@given(seed=st.integers(0, 20), pieces=PIECES, crashes=CRASHES)
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(seed=st.integers(0, 9), pieces=PIECES, crashes=CRASHES)
 def test_a_crash_at_any_commit_changes_nothing(
     seed: int, pieces: list[tuple[int, int]], crashes: list[tuple[int, str]]
 ) -> None:
     """Every identity once and none missing, in the same order, to the last bit."""
     whole = uncut(seed)
-    crashed = Line(random_stream(seed), BASELINES).run(pieces, crashes)
+    crashed = Line(random_stream(seed, EVENTS), BASELINES).run(pieces, crashes)
     assert crashed.broker.metrics == whole.broker.metrics
     assert crashed.broker.alerts == whole.broker.alerts
     assert crashed.dead_letters == whole.dead_letters
@@ -68,7 +97,7 @@ def test_a_crash_at_any_commit_changes_nothing(
 def test_what_else_is_in_the_topic_does_not_change_a_value(seed: int) -> None:
     """A partition alone publishes what it publishes beside others."""
     both = uncut(seed)
-    for partition, items in random_stream(seed).partitions.items():
+    for partition, items in random_stream(seed, EVENTS).partitions.items():
         alone = Line(Stream(both.stream.topic, {partition: items}), BASELINES).run()
         assert alone.broker.metrics[partition] == both.broker.metrics[partition]
         assert alone.broker.alerts.get(partition) == both.broker.alerts.get(partition)
@@ -78,7 +107,7 @@ def test_what_else_is_in_the_topic_does_not_change_a_value(seed: int) -> None:
 def test_a_bad_record_affects_nothing_but_its_dead_letter(seed: int) -> None:
     """With tombstones in the place of bad records, everything else stays as it is."""
     whole = uncut(seed)
-    stream = random_stream(seed)
+    stream = random_stream(seed, EVENTS)
     for partition, offset, _ in whole.dead_letters:
         stream.partitions[partition][offset] = stream.partitions[partition][offset]._replace(event=None, raw=None)
     assert whole.dead_letters

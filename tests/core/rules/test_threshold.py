@@ -32,8 +32,8 @@ def test_a_threshold(value: float | None, n: int | None, above: bool | None, bel
 
 
 def test_a_limit_of_zero_is_a_limit() -> None:
-    assert replace(ABOVE, above=0.0).limit == 0.0
-    assert replace(BELOW, below=0.0).limit == 0.0
+    assert replace(ABOVE, above=0.0).limit(7.0) == 0.0
+    assert replace(BELOW, below=0.0).limit(7.0) == 0.0
     assert replace(ABOVE, above=0.0).violates(Measurement("latency.p95", 0.1, n=10)) is True
     assert replace(BELOW, below=0.0).violates(Measurement("latency.p95", -0.1, n=10)) is True
 
@@ -45,4 +45,4 @@ def test_the_summary_says_which_side() -> None:
 
 def test_kinds_are_found_by_their_name() -> None:
     """A rule in the journal names its kind."""
-    assert RULES == {kind.kind: kind for kind in RULES.values()}
+    assert {kind.kind: kind for kind in RULES.values()} == RULES

@@ -164,8 +164,8 @@ class KafkaSource:
             raise Fenced(f"another worker has taken over ({error.str()}): give every worker an instance id of its own")
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise UsageError(
-                f"{self.topic} {message.partition()}: the log no longer holds the position to read from ({error.str()}): "
-                "events were deleted before they were read. Start a new group, or restore the log"
+                f"{self.topic} {message.partition()}: the log no longer holds the position to read from "
+                f"({error.str()}): events were deleted before they were read. Start a new group, or restore the log"
             )
         if error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE}:
             return  # the client reconnects by itself

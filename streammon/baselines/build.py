@@ -98,7 +98,7 @@ def build(
 
 
 def _ordered(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The finite values, none beyond HUGE, in ascending order: what is computed from them forgets the order of events."""
+    """Finite values, none beyond HUGE, in ascending order: what is computed from them forgets the order of events."""
     return np.sort(values[np.abs(values) <= HUGE].astype(np.float64))
 
 

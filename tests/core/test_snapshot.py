@@ -100,6 +100,19 @@ def test_a_restored_engine_is_the_one_that_was_captured(seed: int, part: float, 
     assert captured(again) == captured(engine)
 
 
+def test_panes_are_merged_in_the_order_of_their_numbers() -> None:
+    """One window of three panes, whose sums 1e16, 1, 1 depend on the order, and which are opened in another one."""
+    means = []
+    for order in ((0, 60, 120), (120, 60, 0), (60, 120, 0)):
+        hand = Hand(plan(WindowSpec(180, 180), WindowSpec(60, 60), allowed_lateness=200))
+        for ts in order:
+            hand.event(ts, latency_ms=1e16 if ts == 0 else 1.0)
+        whole = hand.engine.feed(events([{"ts": 380, "model_id": "a"}], first=3))
+        rows = {key: state for (_, header, state) in said(whole.closed) for key in [header.spec.size, header.start]}
+        means.append(rows[180]["latency", "sum"])
+    assert len(set(means)) == 1, "the sum depends on the order in which panes were opened"
+
+
 def test_a_pane_that_holds_several_hashes_still_does() -> None:
     """d1, d2 | d1: the pane was mixed before the restart, and stays so."""
     hand = Hand()

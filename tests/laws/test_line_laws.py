@@ -52,7 +52,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_line_publishes_what_the_oracle_does(first: int, directory: Path) -> None:
     """100 streams: out of order, silent, future, 20 h old, with a baseline and without. One commit each."""
     for seed in range(first, first + 25):
-        stream = random_stream(seed, EVENTS)
+        stream = random_stream(seed, 80)
         line = Line(stream, BASELINES, AT_THE_END).run()
         expected = oracle(stream.records(), stream.topic, stream.config | {"baselines": [directory]})
         assert_published(line, expected, seed)

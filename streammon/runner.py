@@ -11,22 +11,20 @@ drift suite skipped, and goes live at C.
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.core import snapshot
 from streammon.core.baseline import Baseline
 from streammon.core.closing import ClosedGroup
 from streammon.core.commit import CommitPolicy, CommitSchedule
-from streammon.core.engine import Engine, Fed, rejected
+from streammon.core.engine import Fed, rejected
 from streammon.core.errors import Code, UsageError
 from streammon.core.events import EventBatch
 from streammon.core.journal import JournalEntry, Kind
-from streammon.core.judge import Judge
 from streammon.core.plan import Plan
 from streammon.core.ports import (
     CommitRefusedError,
@@ -39,13 +37,13 @@ from streammon.core.ports import (
     Restored,
     Run,
     Sink,
-    Snapshot,
     Source,
     StateStore,
 )
 from streammon.core.publish import DriftSuite, metric_events
-from streammon.core.state import FORMAT, ActiveBaseline, HeaderState
-from streammon.core.timeline import LATE, NEVER, P
+from streammon.core.state import ActiveBaseline
+from streammon.core.timeline import LATE, NEVER
+from streammon.tasks import Task, begin, restore
 
 LONGEST_POLL = 0.1  # seconds: the granularity of time-driven commits
 
@@ -60,27 +58,6 @@ class Tally:
     metrics: int = 0
     alerts: int = 0
     dead_letters: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass
-class Task:
-    """One assigned partition."""
-
-    engine: Engine
-    judge: Judge
-    live_from: int  # outputs of records before this offset are published already
-    sequence: int  # of the next journal entry
-    pending: deque[JournalEntry]  # entries that the log has not reached
-    generation: int = 0  # of the last snapshot
-    committed: int | None = None  # position of the last commit
-    snapshot_position: int | None = None
-    token: str = ""  # of the last commit
-    is_live: bool = False
-
-    @property
-    def position(self) -> int:
-        """What a commit promises: never behind what was committed before."""
-        return max(self.engine.position, self.live_from)
 
 
 class Runner:
@@ -127,6 +104,9 @@ class Runner:
             while not stopping() and not self._source.finished():
                 self.step()
             self._commit()
+        except OutcomeUnknownError as error:  # of the last commit: whoever comes next finds out
+            self._observer.rebuilt(error)
+            self._drop()
         except BaseException:
             self._drop()  # it may be half done: whoever leaves the group now must commit none of it
             raise
@@ -173,15 +153,9 @@ class Runner:
             entry = task.pending.popleft()
             if entry.kind is Kind.POLICY and self._closed:
                 self._commit()  # windows closed so far are judged by the old policy
-            self._decide(task, entry)
+            task.decide(entry)
         if not task.is_live and offset >= task.live_from:
             self._go_live(task)
-
-    def _decide(self, task: Task, entry: JournalEntry) -> None:
-        task.engine.decide(entry)
-        task.sequence = max(task.sequence, entry.sequence + 1)
-        if entry.kind is Kind.POLICY and task.is_live:  # what is restored has the entry's effect
-            task.judge.adopt(task.engine.policy)
 
     def _keep(self, task: Task, records: RecordBatch, fed: Fed, low: int) -> None:
         bad = rejected(fed.verdict)
@@ -237,7 +211,7 @@ class Runner:
         engine = task.engine
         text = json.dumps(value, sort_keys=True, separators=(",", ":"))
         entry = JournalEntry(self._plan.topic, engine.partition, engine.position, task.sequence, kind, text)
-        self._decide(task, entry)
+        task.decide(entry)
         self._outputs.journal.append(entry)
         self._schedule.progressed(0, closed=True)
 
@@ -266,28 +240,10 @@ class Runner:
             if changes:
                 outputs.rules[partition] = changes
             if task.is_live and task.position != task.committed:
-                outputs.headers[partition] = self._header(task)
+                outputs.headers[partition] = task.header()
             if with_snapshot and task.is_live and task.position != task.snapshot_position:
-                task.generation += 1
-                clocks, panes = snapshot.clocks(task.engine), snapshot.panes(task.engine)
-                outputs.snapshots[partition] = Snapshot(self._header(task, len(clocks) + len(panes)), clocks, panes)
-                task.snapshot_position = task.position
+                outputs.snapshots[partition] = task.snapshot()
         return outputs
-
-    def _header(self, task: Task, keys: int = 0) -> HeaderState:
-        progress = int(task.engine.progress[P])
-        return HeaderState(
-            position=task.position,
-            generation=task.generation,
-            keys=keys,
-            format=FORMAT,
-            plan_hash=self._plan.hash,
-            policy_hash=task.engine.policy.hash,
-            progress=progress if progress > -NEVER // 2 else None,
-            journal_sequence=task.sequence,
-            active_baselines=tuple(task.engine.active),
-            counters={},
-        )
 
     def _send(self, outputs: Outputs) -> bool:
         """Publish; False when the commit was refused: the same outputs go first next time."""
@@ -296,6 +252,7 @@ class Runner:
             token = self._sink.commit(outputs)
         except CommitRefusedError as error:
             self._refused = outputs
+            self._schedule.refused(self._now())
             self._observer.commit_refused(error)
             return False
         self._refused = None
@@ -331,7 +288,10 @@ class Runner:
             if last is None and restored.header is None and restored.snapshot is None:
                 fresh[partition] = restored
                 continue
-            tasks[partition] = self._restore(partition, None if last is None else last.position, restored)
+            if restored.header is not None and last != self._store.committed([partition])[partition]:
+                return  # somebody else commits to it: a rebalance that takes it away is on its way
+            position = None if last is None else last.position
+            tasks[partition] = restore(self._plan, self._baselines, partition, position, restored)
             self._observer.restored(partition, restored, tasks[partition].live_from)
         self._parked.clear()
         tasks |= self._begin(fresh)
@@ -359,61 +319,25 @@ class Runner:
                 f"{self._plan.topic}: no position and no state for partition {listed}: say where to begin with "
                 "--start earliest, --start latest or --start TIME"
             )
-        tasks = {}
-        for partition, position in self._start_at(list(fresh)).items():
-            engine = Engine(self._plan, partition, self._baselines)
-            engine.position = position
-            tasks[partition] = Task(engine, Judge(), position, 0, deque(fresh[partition].journal))
-        return tasks
-
-    def _restore(self, partition: int, position: int | None, restored: Restored) -> Task:
-        place = f"partition {partition} of {self._plan.topic}"
-        saved, last = restored.snapshot, restored.header
-        if position is None:
-            raise UsageError(
-                f"{place}: there is state, but the group has no committed position (it expired or was deleted)"
-            )
-        if saved is None or last is None:
-            raise UsageError(
-                f"{place}: the group has position {position}, but there is no state for it in the changelog"
-            )
-        if position != last.position:
-            raise UsageError(
-                f"{place}: the group's position is {position}, but the state says {last.position}: somebody moved "
-                "the group's offsets. Put them back, or start another group"
-            )
-        if saved.header.keys != len(saved.clocks) + len(saved.panes):
-            raise UsageError(
-                f"{place}: the changelog holds {len(saved.clocks) + len(saved.panes)} of {saved.header.keys} things"
-            )
-        engine = snapshot.restore(self._plan, partition, self._baselines, saved.header, saved.clocks, saved.panes)
-        if saved.header.policy_hash == self._plan.policy.hash:
-            engine.policy = self._plan.policy
-        entries = [entry for entry in restored.journal if entry.sequence >= saved.header.journal_sequence]
-        return Task(
-            engine,
-            Judge(restored.rules),
-            position,
-            saved.header.journal_sequence,
-            deque(entries),
-            saved.header.generation,
-            committed=position,
-            snapshot_position=saved.header.position,
-        )
+        return {
+            partition: begin(self._plan, self._baselines, partition, position, fresh[partition].journal)
+            for partition, position in self._start_at(list(fresh)).items()
+        }
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Commit while that still counts, with a snapshot, so that whoever comes next starts where we stop."""
         self._epoch += 1
         self._observer.revoked(partitions)
+        self._parked = {}
         try:
             self._commit(snapshot_now=True)
-            clean = self._refused is None
+            if self._refused is None:
+                self._parked = {p: task for p, task in self._tasks.items() if task.is_live}
         except OutcomeUnknownError as error:
             self._observer.rebuilt(error)
-            self._sink.reset()
-            clean = False
-        self._parked = {p: task for p, task in self._tasks.items() if clean and task.is_live}
-        self._drop()
+            self._sink.reset(error.fenced)
+        finally:
+            self._drop()
 
     def lost(self, partitions: Sequence[int]) -> None:
         self._epoch += 1
@@ -424,11 +348,22 @@ class Runner:
     def _drop(self) -> None:
         self._tasks, self._closed, self._outputs, self._refused = {}, [], Outputs(), None
 
-    def _rebuild(self, error: Exception) -> None:
-        """The outcome of a commit is unknown: forget what is in memory, and read back what is durable."""
-        self._observer.rebuilt(error)
+    def _rebuild(self, error: OutcomeUnknownError) -> None:
+        """The outcome of a commit is unknown: forget what is in memory, and read back what is durable.
+
+        Without membership that is left to the next assignment.
+        """
         partitions = sorted(self._tasks)
-        self._parked = {}
-        self._drop()
-        self._sink.reset()
-        self.assigned(partitions)
+        while True:
+            self._observer.rebuilt(error)
+            self._parked = {}
+            self._drop()
+            epoch = self._epoch
+            try:
+                self._sink.reset(error.fenced)
+                self._source.heartbeat()
+                if epoch == self._epoch and self._source.is_member():
+                    self.assigned(partitions)
+                return
+            except OutcomeUnknownError as again:
+                error = again

@@ -42,7 +42,7 @@ class FileSink:
         self._alerts.write(outputs.alerts)
         return ""
 
-    def reset(self) -> None:
+    def reset(self, fenced: bool) -> None:
         """A file's outcome is never unknown."""
 
     def close(self) -> None:

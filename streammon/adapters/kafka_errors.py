@@ -40,6 +40,16 @@ def error_of(exception: KafkaException) -> KafkaError:
     return error
 
 
+PERMANENT = _DENIED | {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.TOPIC_EXCEPTION,
+}
+"""Trying again does not help."""
+
+
 class Complaints:
     """What a client says about its connection. Its own log lines stay off standard error, where the refusal stands."""
 
@@ -66,6 +76,8 @@ def refusal(error: KafkaError, doing: str, bootstrap: str, reason: str = "") -> 
         return UsageError(f"{doing}: the broker at {bootstrap} denies it ({error.str()}): check credentials and ACLs")
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:
         return UsageError(f"{doing}: no such topic ({error.str()}): `streammon topics create` makes the topics")
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return UsageError(f"{doing}: a record is too large ({error.str()}): raise message.max.bytes, and the topic's")
     said = reason or error.str()
     return Unreachable(
         f"{doing}: the broker at {bootstrap} does not answer as expected ({said}): check that it is up, and its address"

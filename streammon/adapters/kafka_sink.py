@@ -7,16 +7,17 @@ begin ─► outputs ─► snapshot ─► offsets ─► commit
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.codec import to_bytes
 from streammon.adapters.dead_letters import dead_record
-from streammon.adapters.kafka_errors import FENCED, MEMBERSHIP, connect, error_of, refusal
+from streammon.adapters.kafka_errors import FENCED, MEMBERSHIP, PERMANENT, connect, error_of, refusal
 from streammon.adapters.kafka_source import KafkaSource
 from streammon.core.errors import Fenced
 from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs
@@ -37,6 +38,8 @@ class Topics(NamedTuple):
 
 STEPS = ("before_begin", "after_outputs", "after_snapshot", "after_offsets", "before_commit", "after_commit")
 """The steps of a commit, as they are reported while it goes on."""
+
+LONGEST_OUTAGE = 240.0  # seconds to wait for a broker that was there; below max.poll.interval
 
 DEAD_LETTER_BYTES = 256 * 1024  # of a dead letter's value, so that it can always be written
 
@@ -68,19 +71,22 @@ class KafkaSink:
             "acks": "all",
             "partitioner": "murmur2_random",
         }
+        self._process = secrets.token_hex(8)  # part of commit tokens: an instance id outlives processes
         self._commits = 0
-        self._resets = 0  # since the last commit that went through
-        self._producer = self._new_producer()
+        self._fenced = False  # since the last commit that went through
+        self._failed: tuple[str, KafkaError] | None = None  # topic and error of a record that was not delivered
+        self._producer = self._new_producer(2 * timeout)
 
     def commit(self, outputs: Outputs) -> str:
         """Raises CommitRefusedError (undone, may be sent again) or OutcomeUnknownError."""
         metadata = self._source.group_metadata()
-        token = f"{self._options['transactional.id']}:{self._commits}"
+        token = f"{self._process}:{self._commits}"
         offsets = [
             TopicPartition(self._topics.events, partition, position, token)
             for partition, position in outputs.positions.items()
         ]
         producer = self._producer
+        self._failed = None
         self._on_step("before_begin")
         try:
             self._again(producer.begin_transaction)
@@ -94,22 +100,25 @@ class KafkaSink:
         self._on_step("after_commit")
         self._changelog.committed()
         self._commits += 1
-        self._resets = 0
+        self._fenced = False
         return token
 
-    def reset(self) -> None:
-        """A new producer. What the old one left open is aborted, at once under a fixed id, else by time-out."""
-        if self._resets > 0 or not self._source.is_member():
-            raise Fenced("the transactional producer was fenced again: another worker has taken over")
-        self._resets += 1
-        self._producer = self._new_producer()
+    def reset(self, fenced: bool) -> None:
+        """A new producer. What the old one left open is aborted, at once under a fixed id, else by time-out.
+
+        Fenced can also mean an epoch that the broker timed out: believed the second time, or without membership.
+        """
+        if fenced and (self._fenced or not self._source.is_member()):
+            raise Fenced("the transactional producer was fenced: another worker has taken over")
+        self._fenced = fenced
+        self._producer = self._new_producer(LONGEST_OUTAGE)
 
     def close(self) -> None:
         """Nothing to flush: a commit is complete when it returns."""
 
-    def _new_producer(self) -> Producer:
+    def _new_producer(self, patience: float) -> Producer:
         producer = connect(Producer, self._options)
-        deadline = time.monotonic() + 2 * self._timeout
+        deadline = time.monotonic() + patience
         while True:
             try:
                 producer.init_transactions(self._timeout)
@@ -140,7 +149,7 @@ class KafkaSink:
     def _produce(self, topic: str, value: bytes | None, **where: Any) -> None:
         while True:
             try:
-                self._producer.produce(topic, value=value, **where)
+                self._producer.produce(topic, value=value, on_delivery=self._delivered, **where)
                 return
             except BufferError:  # the local queue is full: let it drain
                 self._producer.poll(0.1)
@@ -155,13 +164,22 @@ class KafkaSink:
                 if not error_of(exception).retriable() or time.monotonic() > deadline:
                     raise
 
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and self._failed is None:
+            self._failed = (str(message.topic()), error)
+
     def _undo(self, exception: KafkaException) -> None:
         """Abort where that is possible; raises what the caller has to know."""
         error = error_of(exception)
-        if error.fatal() or error.code() in FENCED or not (error.txn_requires_abort() or error.code() in MEMBERSHIP):
-            raise OutcomeUnknownError(f"{error.name()}: {error.str()}") from exception
+        (topic, cause), self._failed = self._failed or ("", error), None
+        if cause.code() in PERMANENT:
+            raise refusal(cause, f"writing {topic}" if topic else "writing outputs", self._bootstrap) from exception
+        fenced = error.code() in FENCED
+        if fenced or error.fatal() or not (error.txn_requires_abort() or error.code() in MEMBERSHIP):
+            raise OutcomeUnknownError(f"{error.name()}: {error.str()}", fenced) from exception
         try:
             self._again(lambda: self._producer.abort_transaction(self._timeout))
         except KafkaException as second:
             raise OutcomeUnknownError(f"abort after {error.name()}: {error_of(second).str()}") from second
+        self._failed = None
         raise CommitRefusedError(f"{error.name()}: {error.str()}") from exception

@@ -15,12 +15,13 @@ from typing import Any, cast
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streammon.adapters.kafka_errors import FENCED, connect, refusal
+from streammon.adapters.kafka_errors import FENCED, PERMANENT, connect, refusal
 from streammon.adapters.records import record_batch
-from streammon.core.errors import Fenced, Refusal, UsageError
+from streammon.core.errors import Fenced, UsageError
 from streammon.core.ports import CommitRefusedError, Committed, Listener, Origin, RecordBatch
 
-TIMEOUT = 30.0  # seconds for a question to the broker
+LOGGER = logging.getLogger("streammon.kafka")
+TIMEOUT = 60.0  # seconds for a question to the broker
 NO_TIMESTAMP = 0  # type of the timestamp of an error event, never of a record
 
 PREFETCH = {
@@ -41,7 +42,7 @@ class KafkaSource:
             Consumer,
             {
                 **PREFETCH,
-                "logger": logging.getLogger("streammon.kafka"),  # written when the client is polled
+                "logger": LOGGER,  # written when the client is polled
                 **options,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
@@ -67,10 +68,11 @@ class KafkaSource:
             partitions, self._handed_over = self._handed_over, None
             assert self._listener is not None
             self._listener.assigned(partitions)
+            return None  # what is in hand belongs to an earlier assignment
         return self._columns(messages) if messages else None
 
     def heartbeat(self) -> None:
-        self._consume(1, 0.0)
+        self._records_only(self._consume(1, 0.0))
 
     def seek(self, positions: Mapping[int, int]) -> None:
         self._consumer.assign([TopicPartition(self.topic, p, position) for p, position in positions.items()])
@@ -155,22 +157,22 @@ class KafkaSource:
         """Without events that are no records; raises on what cannot heal."""
         for message in messages:
             error = message.error()
-            if error is not None and (error.fatal() or not error.retriable()):
+            if error is not None:
                 self._check(error, message)
         return [message for message in messages if message.error() is None]
 
     def _check(self, error: KafkaError, message: Message) -> None:
-        if error.code() in FENCED or error.code() == KafkaError.FENCED_INSTANCE_ID:
+        """Raises on what ends the worker; the client reconnects and rejoins by itself after anything else."""
+        if error.code() in FENCED or error.code() == KafkaError._FATAL or error.fatal():
             raise Fenced(f"another worker has taken over ({error.str()}): give every worker an instance id of its own")
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise UsageError(
                 f"{self.topic} {message.partition()}: the log no longer holds the position to read from "
                 f"({error.str()}): events were deleted before they were read. Start a new group, or restore the log"
             )
-        if error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE}:
-            return  # the client reconnects by itself
-        problem: Refusal = refusal(error, f"reading {self.topic}", self._bootstrap)
-        raise problem
+        if error.code() in PERMANENT:
+            raise refusal(error, f"reading {self.topic}", self._bootstrap)
+        LOGGER.info("%s: %s", error.name(), error.str())
 
 
 def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...]:

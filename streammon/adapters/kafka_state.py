@@ -89,7 +89,8 @@ class KafkaStateStore:
                 for message in self._consumer.consume(1000, 0.1):
                     error = message.error()
                     if error is None:
-                        messages.append(message)
+                        if (message.topic(), message.partition()) == (topic, partition):
+                            messages.append(message)
                     elif error.code() == KafkaError._PARTITION_EOF:
                         if (message.offset() or 0) >= high:
                             return messages

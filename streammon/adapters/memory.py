@@ -74,6 +74,9 @@ class MemorySource:
     def heartbeat(self) -> None:
         """Nobody watches."""
 
+    def is_member(self) -> bool:
+        return True
+
     def seek(self, positions: Mapping[int, int]) -> None:
         self._position = dict(positions)
 
@@ -133,7 +136,7 @@ class MemorySink:
         self._on_step("after")
         return token
 
-    def reset(self) -> None:
+    def reset(self, fenced: bool) -> None:
         """An outcome here is never unknown."""
 
     def close(self) -> None:

@@ -85,6 +85,9 @@ class RecordedSource:
     def heartbeat(self) -> None:
         """A file has no members."""
 
+    def is_member(self) -> bool:
+        return True
+
     def seek(self, positions: Mapping[int, int]) -> None:
         """Files are read from the beginning; earlier offsets are skipped by the loop."""
 

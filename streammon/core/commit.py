@@ -49,6 +49,10 @@ class CommitSchedule:
             self._events > 0 and now - self._snapshot >= self._policy.snapshot_interval
         )
 
+    def refused(self, now: float) -> None:
+        """A commit was tried in vain: wait as after one, and try again."""
+        self._committed = now
+
     def committed(self, now: float, snapshot: bool) -> None:
         self._committed = now
         self._pending = self._urgent = False

@@ -41,9 +41,10 @@ class Judge:
                     alerts.append(_alert(rule, event, measurement, step, watched))
         return alerts
 
-    def adopt(self, policy: Policy) -> None:
-        """Forget the rules that a new policy does not have."""
-        kept = {rule.id for rule in policy.rules}
+    def adopt(self, before: Policy, after: Policy) -> None:
+        """Forget the rules that a new policy does not have, or has for other windows: an alert is about one kind."""
+        windows = {rule.id: rule.window for rule in after.rules}
+        kept = {rule.id for rule in before.rules if windows.get(rule.id) == rule.window}
         for key in [key for key in self._memory if key[1] not in kept]:
             self._memory[key] = {}
             self._changed.add(key)

@@ -6,7 +6,7 @@ The policy (set of rules) is part of the plan, but may change while a worker's s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -47,8 +47,13 @@ class Policy:
         return _digest(_canonical(self.records))
 
     @classmethod
-    def parse(cls, records: Iterable[Mapping[str, Any]]) -> Policy:
+    def parse(cls, records: Sequence[Mapping[str, Any]]) -> Policy:
         """The policy that a journal entry carries."""
+        unknown = {str(rule["kind"]) for rule in records} - RULES.keys()
+        if unknown:
+            raise UsageError(
+                f"journal: rules of kind {', '.join(sorted(unknown))} need a newer streammon: use that version"
+            )
         return cls(
             tuple(RULES[rule["kind"]](**{name: rule[name] for name in rule if name != "kind"}) for rule in records)
         )

@@ -136,7 +136,10 @@ class Source(Protocol):
     def poll(self, timeout: float) -> RecordBatch | None: ...
 
     def heartbeat(self) -> None:
-        """Keep the membership alive during long work; delivers no records."""
+        """Keep the membership alive during long work, before `seek`; delivers no records."""
+
+    def is_member(self) -> bool:
+        """Whether the group counts this worker in, as far as is known."""
 
     def seek(self, positions: Mapping[int, int]) -> None:
         """Read the assigned partitions from these positions; called once they are all known."""
@@ -152,7 +155,14 @@ class CommitRefusedError(Exception):
 
 
 class OutcomeUnknownError(Exception):
-    """Nobody knows whether the commit took place: state must be rebuilt from what is durable."""
+    """Nobody knows whether the commit took place: state must be rebuilt from what is durable.
+
+    `fenced`: the producer was told that a later one has taken its place.
+    """
+
+    def __init__(self, message: str, fenced: bool = False) -> None:
+        super().__init__(message)
+        self.fenced = fenced
 
 
 class Sink(Protocol):
@@ -161,8 +171,8 @@ class Sink(Protocol):
     def commit(self, outputs: Outputs) -> str:
         """Returns the commit's token. Raises CommitRefusedError or OutcomeUnknownError."""
 
-    def reset(self) -> None:
-        """Start afresh after an unknown outcome."""
+    def reset(self, fenced: bool) -> None:
+        """Start afresh after an unknown outcome. Raises errors.Fenced when this is the second time in a row."""
 
     def close(self) -> None: ...
 

@@ -83,7 +83,7 @@ def restore(
         engine.activate(active)
     for clock in clock_states:
         _restore_clock(engine, clock)
-    for pane in pane_states:
+    for pane in sorted(pane_states, key=lambda pane: pane.pane):  # the ring of open panes keeps the latest
         _restore_pane(engine, pane, baselines)
     engine.reschedule()
     return engine

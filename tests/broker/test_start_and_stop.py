@@ -156,13 +156,12 @@ def test_another_plan_is_refused_and_another_policy_goes_on(line: Line, records:
     run_to_end(changed)
     found = published.read(line)
     policies = [e for e in found.journal if e["kind"] == "policy"]
-    assert (
+    verdict.none(
         verdict.unequal(
             "policy entry (partition, position, sequence)",
             [(p, position, sequence) for p in range(PARTITIONS) for position, sequence in ((0, 0), (before[p], 1))],
             [(e["partition"], e["position"], e["sequence"]) for e in policies],
         )
-        == []
     )
     hashes = {e["position"]: json.loads(e["value"])["policy_hash"] for e in policies if e["partition"] == 0}
     for metric in [m for m in found.metrics if m["partition"] == 0]:
@@ -184,7 +183,7 @@ def test_a_baseline_that_comes_later_is_journalled(line: Line, records: list[Rec
         run_to_end(with_baseline)
     found = published.read(line)
     entries = [e for e in found.journal if e["kind"] == "baseline"]
-    assert verdict.unequal("baseline entry", before.items(), [(e["partition"], e["position"]) for e in entries]) == []
+    verdict.none(verdict.unequal("baseline entry", before.items(), [(e["partition"], e["position"]) for e in entries]))
     (home,) = {m["partition"] for m in found.metrics if m["model_id"] == model}
     (effective,) = [json.loads(e["value"])["effective_from"] for e in entries if e["partition"] == home]
     last = max(time_of(record) for record in records[:half] if record.key == model.encode())
@@ -200,7 +199,7 @@ def test_a_baseline_that_comes_later_is_journalled(line: Line, records: list[Rec
             assert metric["baseline_state"] == "spans_two", metric["window"]
     expected = verdict.expect(line)
     counts = {(m["event_id"], m["n"]) for m in expected.metrics.values()}
-    assert verdict.unequal("window (event_id, n)", counts, [(m["event_id"], m["n"]) for m in found.metrics]) == []
+    verdict.none(verdict.unequal("window (event_id, n)", counts, [(m["event_id"], m["n"]) for m in found.metrics]))
 
 
 def time_of(record: Record) -> int:
@@ -232,7 +231,7 @@ def test_a_worker_that_is_told_to_stop_leaves_nothing_to_read_again(
     ends = {event["partition"]: event["snapshot_position"] for event in restored}
     assert ends == {event["partition"]: event["position"] for event in restored}
     assert sum(ends.values()) == 2_000
-    assert verdict.differences(line, verdict.expect(line), published.read(line)) == []
+    verdict.none(verdict.differences(line, verdict.expect(line), published.read(line)))
 
 
 def test_partitions_that_come_back_at_once_keep_their_state(line: Line, records: list[Record], tmp_path: Path) -> None:
@@ -269,7 +268,7 @@ def test_partitions_that_come_back_at_once_keep_their_state(line: Line, records:
         restored = [event["partition"] for event in only.events("restored")]
     assert sorted(kept) == sorted(2 * [number for number in range(PARTITIONS) if number not in taken])
     assert sorted(restored) == sorted(taken)
-    assert verdict.differences(line, verdict.expect(line), published.read(line)) == []
+    verdict.none(verdict.differences(line, verdict.expect(line), published.read(line)))
 
 
 def test_a_worker_that_breaks_commits_nothing_more(
@@ -290,4 +289,4 @@ def test_a_worker_that_breaks_commits_nothing_more(
             run_to_end(line, "earliest")
     send(line, records[2_000:])
     run_to_end(line, "earliest")
-    assert verdict.differences(line, verdict.expect(line), published.read(line)) == []
+    verdict.none(verdict.differences(line, verdict.expect(line), published.read(line)))

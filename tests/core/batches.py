@@ -34,7 +34,7 @@ def events(rows: Sequence[Row], first: int = 0) -> EventBatch:
 
 
 def awkward(seed: int, n: int) -> EventBatch:
-    """n events of every kind that may reach an aggregate: nulls, empty lists, NaN, infinities, 1e300, absurd numbers."""
+    """n events of every kind that may reach an aggregate: nulls, empty lists, NaN, infinities, 1e300, nonsense."""
     rng = np.random.default_rng(seed)
 
     def row() -> Row:

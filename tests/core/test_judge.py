@@ -172,7 +172,7 @@ def test_a_new_policy_keeps_the_memory_of_the_rules_that_it_keeps() -> None:
     for series in (SERIES, other):
         judge.judge(event(slow(), *psi(age=0.5), series=series), Policy((RULE, SHIFT)))
     judge.changes()
-    judge.adopt(Policy((SHIFT,)))
+    judge.adopt(Policy((RULE, SHIFT)), Policy((SHIFT,)))
     assert [(s.series, s.rule_id, s.memories) for s in judge.changes()] == [(other, "slow", {}), (SERIES, "slow", {})]
     [alert] = judge.judge(event(*psi(age=0.0), start=60), Policy((SHIFT,)))
     assert alert.state is AlertState.RESOLVED
@@ -181,7 +181,26 @@ def test_a_new_policy_keeps_the_memory_of_the_rules_that_it_keeps() -> None:
 def test_a_rule_that_comes_back_starts_afresh() -> None:
     judge = Judge()
     judge.judge(event(slow()), Policy((RULE,)))
-    judge.adopt(Policy(()))
-    judge.adopt(Policy((RULE,)))
+    judge.adopt(Policy((RULE,)), Policy())
+    judge.adopt(Policy(), Policy((RULE,)))
     [alert] = judge.judge(event(slow(), start=60), Policy((RULE,)))
     assert (alert.state, alert.number, alert.opened_at) == (AlertState.FIRING, 0, 120)
+
+
+def test_a_rule_that_moves_to_other_windows_starts_afresh() -> None:
+    """Its id stays, but an alert is about windows of one kind."""
+    judge, moved = Judge(), replace(RULE, window="300/300/0")
+    judge.judge(event(slow()), Policy((RULE,)))
+    judge.changes()
+    judge.adopt(Policy((RULE,)), Policy((moved,)))
+    assert [(state.rule_id, state.memories) for state in judge.changes()] == [("slow", {})]
+    [alert] = judge.judge(event(slow(), spec=WindowSpec(300, 300)), Policy((moved,)))
+    assert (alert.state, alert.opened_at) == (AlertState.FIRING, 300)
+
+
+def test_a_rule_with_another_limit_keeps_its_memory() -> None:
+    judge, stricter = Judge(), replace(RULE, above=200.0)
+    judge.judge(event(slow()), Policy((RULE,)))
+    judge.adopt(Policy((RULE,)), Policy((stricter,)))
+    [alert] = judge.judge(event(slow(150.0), start=60), Policy((stricter,)))
+    assert alert.state is AlertState.RESOLVED

@@ -64,6 +64,11 @@ def differences(line: Line, expected: oracle.Result, found: Published) -> list[s
     return lines if hidden <= 0 else [*lines[:MAX_LINES], f"... and {hidden} more differences"]
 
 
+def none(lines: list[str]) -> None:
+    """Fails with all the lines, if there are any."""
+    assert not lines, "\n" + "\n".join(lines)
+
+
 def unequal(what: str, expected: Iterable[Hashable], actual: Iterable[Hashable]) -> list[str]:
     """Differences between two multisets."""
     want, got = Counter(expected), Counter(actual)

@@ -51,6 +51,7 @@ class Line:
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     policy: CommitPolicy = SOON
     decides: bool = True
+    troubles: Mapping[tuple[int, str], type[Exception]] = field(default_factory=dict)  # by (step of a commit, which)
 
     def __post_init__(self) -> None:
         self.plan = plan_of(self.stream.config, self.stream.topic)
@@ -78,6 +79,8 @@ class Line:
             if crash is not None and crash == (seen[step], step):
                 raise Crash
             seen[step] += 1
+            if (seen[step], step) in self.troubles:
+                raise self.troubles[seen[step], step]("on purpose")
 
         ticks, turns = count(), count()
         changelog = Changelog()
@@ -142,11 +145,15 @@ def plan_of(config: Mapping[str, Any], topic: str) -> Plan:
 
 
 def reference(model_id: str = "fraud0", seed: int = 0) -> Baseline:
-    """A baseline for a model of the streams: a zero-inflated, a heavy-tailed and a plain feature."""
+    """A baseline for a model of the streams: a zero-inflated, a heavy-tailed and a plain feature.
+
+    Each holds 1000.0 several times, as the streams do: a value that repeats lies on the edge of a bin of its own.
+    """
     rng = np.random.default_rng(seed)
     n = 500
     age = np.where(rng.random(n) < 0.3, 0.0, rng.normal(0, 1, n))
     columns = np.column_stack((age, rng.standard_t(2, n), rng.normal(0.2, 1.1, n)))
+    columns[rng.random(columns.shape) < 0.04] = 1000.0
     return build(
         model_id=model_id,
         model_version="1",

@@ -1,4 +1,4 @@
-"""Laws of every aggregate in AGGREGATES, on events full of awkward values. A new aggregate is covered by its line there.
+"""Laws of every aggregate in AGGREGATES, on events full of awkward values. A new one is covered by its line there.
 
 State is compared byte by byte where the law is exact. Elsewhere float sums may differ by 1e-12 of the sum of the
 magnitudes of what was added, since those of opposite sign cancel.
@@ -7,6 +7,7 @@ magnitudes of what was added, since those of opposite sign cancel.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,7 +179,7 @@ def test_any_batching_of_add_gives_the_same_bytes(case: Case, events: Drawn, cut
     whole = case.added(events.batch, events.pane, events.panes)
     pieces, slices = zero(case.fields, events.panes), zero(case.fields, events.panes)
     bounds = sorted({0, len(events.batch), *(min(cut, len(events.batch)) for cut in cuts)})
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         case.add(pieces, events.batch, np.arange(low, high), events.pane[low:high])
         case.add(slices, events.batch.rows(low, high), np.arange(high - low), events.pane[low:high])
     assert same_bytes(pieces, whole)
@@ -248,7 +249,7 @@ class Recorder(dict[str, Any]):
 
 @every_case
 def test_declared_fields_are_those_in_use(case: Case) -> None:
-    """`add` fills every declared field and no other, and snapshots hold exactly those, in types that the changelog has."""
+    """`add` fills every declared field and no other; snapshots hold exactly those, in types that the changelog has."""
     names = {f.name for f in case.fields}
     state = Recorder(zero(case.fields, 1))
     assert state.keys() == names

@@ -171,7 +171,7 @@ def other_policy(seed: int, before: Policy = BEFORE, after: Policy = AFTER) -> L
 def memory(line: Line) -> set[str]:
     """Rules that remember something, as a worker would read it."""
     store = MemoryStateStore(line.broker, Changelog())
-    return {state.rule_id for partition in line.broker.changelog for state in store.load(partition, bool).rules}
+    return {state.rule_id for partition in line.broker.changelog for state in store.load(partition, lambda: None).rules}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

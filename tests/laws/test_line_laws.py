@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streammon.core.ports import CommitRefusedError, OutcomeUnknownError
 from tests.laws.harness import AT_THE_END, Line, reference, saved
 from tests.oracle.compare import compare, order_differences
 from tests.oracle.oracle import Result
@@ -19,12 +20,21 @@ BASELINE = reference()
 BASELINES = {BASELINE.baseline_id: BASELINE}
 
 # Pieces in which a log is read: (partition, records). What they leave over is read in whole partitions.
-PIECES = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 60)), max_size=30)
+PIECES = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 25)), min_size=4, max_size=30)
 CRASHES = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["before", "after"])), max_size=4)
 
 
+# Commits (the 2nd, 3rd, ...) of one life that go wrong: undone; or nobody knows, and they are done or not.
+COMMITS = st.integers(2, 8)
+UNDONE = st.sampled_from([CommitRefusedError, OutcomeUnknownError])
+TROUBLES = st.builds(
+    lambda undone, done: undone | done,
+    st.dictionaries(st.tuples(COMMITS, st.just("before")), UNDONE, max_size=4),
+    st.dictionaries(st.tuples(COMMITS, st.just("after")), st.just(OutcomeUnknownError), max_size=2),
+)
+
 STREAMS = 100  # and more, longer ones, in `make faults`
-EVENTS = 120  # records of a partition
+EVENTS = 90  # records of a partition
 
 
 @cache
@@ -52,7 +62,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_line_publishes_what_the_oracle_does(first: int, directory: Path) -> None:
     """100 streams: out of order, silent, future, 20 h old, with a baseline and without. One commit each."""
     for seed in range(first, first + 25):
-        stream = random_stream(seed, 80)
+        stream = random_stream(seed, 60)
         line = Line(stream, BASELINES, AT_THE_END).run()
         expected = oracle(stream.records(), stream.topic, stream.config | {"baselines": [directory]})
         assert_published(line, expected, seed)
@@ -70,17 +80,28 @@ def test_many_more_streams_of_many_commits(first: int, directory: Path) -> None:
         assert_published(line, expected, seed)
 
 
-@settings(max_examples=40)
-@given(stream=streams(), pieces=PIECES)
+@settings(max_examples=30)
+@given(stream=streams() | st.integers(0, 99).map(lambda seed: random_stream(seed, 60)), pieces=PIECES)
 def test_any_split_of_the_log_gives_the_same_bytes(stream: Stream, pieces: list[tuple[int, int]]) -> None:
-    whole, cut = Line(stream, BASELINES).run(), Line(stream, BASELINES).run(pieces)
+    whole, cut = Line(stream, BASELINES, AT_THE_END).run(), Line(stream, BASELINES, AT_THE_END).run(pieces)
+    assert cut.broker.metrics == whole.broker.metrics
+    assert cut.broker.alerts == whole.broker.alerts
+    assert cut.dead_letters == whole.dead_letters
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_log_in_crumbs_gives_the_same_bytes(seed: int) -> None:
+    """Record by record, with many commits on the way."""
+    whole = uncut(seed)
+    crumbs = [(partition, 1) for partition, items in whole.stream.partitions.items() for _ in items]
+    cut = Line(whole.stream, BASELINES).run(crumbs)
     assert cut.broker.metrics == whole.broker.metrics
     assert cut.broker.alerts == whole.broker.alerts
     assert cut.dead_letters == whole.dead_letters
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 9), pieces=PIECES, crashes=CRASHES)
 def test_a_crash_at_any_commit_changes_nothing(
     seed: int, pieces: list[tuple[int, int]], crashes: list[tuple[int, str]]
@@ -91,6 +112,22 @@ def test_a_crash_at_any_commit_changes_nothing(
     assert crashed.broker.metrics == whole.broker.metrics
     assert crashed.broker.alerts == whole.broker.alerts
     assert crashed.dead_letters == whole.dead_letters
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 9), pieces=PIECES, troubles=TROUBLES)
+def test_a_commit_that_is_refused_or_of_unknown_outcome_changes_nothing(
+    seed: int, pieces: list[tuple[int, int]], troubles: dict[tuple[int, str], type[Exception]]
+) -> None:
+    """What was refused is sent again; after an unknown outcome the worker looks what is durable, and goes on there."""
+    whole = uncut(seed)
+    line = Line(random_stream(seed, EVENTS), BASELINES, troubles=troubles).run(pieces)
+    line.troubles = {}
+    line.run()  # in case that the last commit was the one
+    assert line.broker.metrics == whole.broker.metrics
+    assert line.broker.alerts == whole.broker.alerts
+    assert line.dead_letters == whole.dead_letters
+    assert line.broker.journal == whole.broker.journal
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -27,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PATCHES = Path(__file__).resolve().parent
 SECONDS = 900  # a test that takes longer has failed in its own way
+PLUGIN = "tests.mutants.quick"
 SKIPPED = "1 skipped"
 TAIL = 12  # lines of output that explain a surprise
 
@@ -109,9 +110,8 @@ class Tree:
             "PYTHONPATH": str(self.root),
             "PYTHONDONTWRITEBYTECODE": "1",  # a module's cached bytes may be as young as its patch
             "NUMBA_CACHE_DIR": str(self._caches / cache),
-            "HYPOTHESIS_STORAGE_DIRECTORY": str(self._caches / f"hypothesis-{cache}"),
         }
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", test]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", PLUGIN, test]
         started = time.monotonic()
         try:
             done = subprocess.run(
@@ -158,7 +158,9 @@ def main(names: Sequence[str]) -> int:
             if not verdict.good:
                 bad += 1
                 print("\n".join(f"    {line}" for line in outcome.output.strip().splitlines()[-TAIL:]), flush=True)
-    print(f"{len(mutants) - bad} of {len(mutants)} mutants are noticed" if not bad else f"{bad} mutants are not noticed")
+    print(
+        f"{len(mutants) - bad} of {len(mutants)} mutants are noticed" if not bad else f"{bad} mutants are not noticed"
+    )
     return 1 if bad else 0
 
 

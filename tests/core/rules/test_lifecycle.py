@@ -9,6 +9,7 @@ Cooldown counts in windows.
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -105,6 +106,6 @@ def test_an_episode_fires_once_and_is_resolved_once(windows: str, consecutive: i
         assert episode in {"", "F" + "O" * (len(episode) - 1)}
     assert "R" not in said or said[0] == "F"
     fired = [k for k, letter in enumerate(letters) if letter == "F"]
-    assert all(later - earlier >= cooldown for earlier, later in zip(fired, fired[1:], strict=False))
+    assert all(later - earlier >= cooldown for earlier, later in pairwise(fired))
     notified = [k for k, letter in enumerate(letters) if letter in "FO"]
-    assert all(later - earlier >= cooldown for earlier, later in zip(notified, notified[1:], strict=False))
+    assert all(later - earlier >= cooldown for earlier, later in pairwise(notified))

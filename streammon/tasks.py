@@ -1,0 +1,132 @@
+"""The task of one partition: its engine, its judge, and what of it is durable.
+
+A task begins at a position that the user names, or is restored: from the snapshot as of position S, with rule memory
+as of the last commit at position C. It then reads the log from S, and is not live until C: from there outputs count.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streammon.core import snapshot
+from streammon.core.baseline import Baseline
+from streammon.core.engine import Engine
+from streammon.core.errors import UsageError
+from streammon.core.journal import JournalEntry, Kind
+from streammon.core.judge import Judge
+from streammon.core.plan import Plan
+from streammon.core.ports import Restored, Snapshot
+from streammon.core.state import FORMAT, HeaderState
+from streammon.core.timeline import NEVER, P
+
+
+@dataclass
+class Task:
+    """One assigned partition."""
+
+    engine: Engine
+    judge: Judge
+    live_from: int  # outputs of records before this offset are published already
+    sequence: int = 0  # of the next journal entry
+    pending: deque[JournalEntry] = field(default_factory=deque)  # entries that the log has not reached
+    generation: int = 0  # of the last snapshot
+    committed: int | None = None  # position of the last commit
+    snapshot_position: int | None = None
+    token: str = ""  # of the last commit
+    is_live: bool = False
+
+    @property
+    def position(self) -> int:
+        """What a commit promises: never behind what was committed before."""
+        return max(self.engine.position, self.live_from)
+
+    def decide(self, entry: JournalEntry) -> None:
+        """Take a decision of the journal."""
+        before = self.engine.policy
+        self.engine.decide(entry)
+        self.sequence = max(self.sequence, entry.sequence + 1)
+        if entry.kind is Kind.POLICY and self.is_live:  # restored memory has the entry's effect already
+            self.judge.adopt(before, self.engine.policy)
+
+    def header(self, keys: int = 0) -> HeaderState:
+        """The partition as of now."""
+        progress = int(self.engine.progress[P])
+        return HeaderState(
+            position=self.position,
+            generation=self.generation,
+            keys=keys,
+            format=FORMAT,
+            plan_hash=self.engine.plan.hash,
+            policy_hash=self.engine.policy.hash,
+            progress=progress if progress > -NEVER // 2 else None,
+            journal_sequence=self.sequence,
+            active_baselines=tuple(self.engine.active),
+            counters={},
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The whole state, as the next generation."""
+        self.generation += 1
+        self.snapshot_position = self.position
+        clocks, panes = snapshot.clocks(self.engine), snapshot.panes(self.engine)
+        return Snapshot(self.header(len(clocks) + len(panes)), clocks, panes)
+
+
+def begin(
+    plan: Plan, baselines: Mapping[str, Baseline], partition: int, position: int, journal: Sequence[JournalEntry]
+) -> Task:
+    """The task of a partition that nobody has read yet. `journal` is a replay's."""
+    engine = Engine(plan, partition, baselines)
+    engine.position = position
+    return Task(engine, Judge(), position, pending=deque(journal))
+
+
+def restore(
+    plan: Plan, baselines: Mapping[str, Baseline], partition: int, position: int | None, restored: Restored
+) -> Task:
+    """The task as its last commit left it. Refuses where position and state do not fit together: nothing is guessed."""
+    place = f"partition {partition} of {plan.topic}"
+    saved, last = restored.snapshot, restored.header
+    if position is None:
+        raise UsageError(
+            f"{place}: there is state, but the group has no committed position (it expired or was deleted): start "
+            "another group, with journal and changelog topics of its own"
+        )
+    if saved is None or last is None:
+        raise UsageError(
+            f"{place}: the group has position {position}, but there is no state for it in the changelog: start another "
+            "group, or name the changelog topic that belongs to this one"
+        )
+    if position != last.position:
+        raise UsageError(
+            f"{place}: the group's position is {position}, but the state says {last.position}: somebody moved "
+            "the group's offsets. Put them back, or start another group"
+        )
+    things = len(saved.clocks) + len(saved.panes)
+    if saved.header.keys != things:
+        raise UsageError(
+            f"{place}: the changelog holds {things} of the {saved.header.keys} things of its snapshot: it was "
+            "tampered with, or is not compacted as `streammon topics create` sets it. Start another group"
+        )
+    engine = snapshot.restore(plan, partition, baselines, saved.header, saved.clocks, saved.panes)
+    before = [entry for entry in restored.journal if entry.sequence < saved.header.journal_sequence]
+    for entry in before:
+        if entry.kind is Kind.POLICY:
+            engine.decide(entry)
+    if engine.policy.hash != saved.header.policy_hash:
+        raise UsageError(
+            f"{place}: the journal does not hold the policy in force ({saved.header.policy_hash}): old entries were "
+            "deleted. The journal topic must be kept as long as the input; start another group"
+        )
+    return Task(
+        engine,
+        Judge(restored.rules),
+        position,
+        sequence=saved.header.journal_sequence,
+        pending=deque(restored.journal[len(before) :]),
+        generation=saved.header.generation,
+        committed=position,
+        snapshot_position=saved.header.position,
+    )

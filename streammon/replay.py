@@ -70,7 +70,7 @@ def run(
         runner.run(stopping=advance)
     seconds = time.monotonic() - started
     tally = runner.tally
-    refused = Counter(tally.dead_letters)
+    refused = Counter(tally.rejected)
     tombstones = refused.pop(Code.TOMBSTONE.name, 0)
     why = _why_not_comparable(source)
     return Summary(

@@ -10,21 +10,17 @@ drift suite skipped, and goes live at C.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streammon.core.baseline import Baseline
 from streammon.core.closing import ClosedGroup
 from streammon.core.commit import CommitPolicy, CommitSchedule
 from streammon.core.engine import Fed, rejected
-from streammon.core.errors import Code, UsageError
+from streammon.core.errors import Code
 from streammon.core.events import EventBatch
-from streammon.core.journal import JournalEntry, Kind
+from streammon.core.journal import Kind
 from streammon.core.plan import Plan
 from streammon.core.ports import (
     CommitRefusedError,
@@ -41,23 +37,11 @@ from streammon.core.ports import (
     StateStore,
 )
 from streammon.core.publish import DriftSuite, metric_events
-from streammon.core.state import ActiveBaseline
-from streammon.core.timeline import LATE, NEVER
+from streammon.core.timeline import NEVER
+from streammon.tally import Tally
 from streammon.tasks import Task, begin, restore
 
 LONGEST_POLL = 0.1  # seconds: the granularity of time-driven commits
-
-
-@dataclass
-class Tally:
-    """What has been processed since the start, re-read events left out."""
-
-    events: int = 0
-    late: int = 0
-    windows: int = 0
-    metrics: int = 0
-    alerts: int = 0
-    dead_letters: Counter[str] = field(default_factory=Counter)
 
 
 class Runner:
@@ -158,19 +142,11 @@ class Runner:
             self._go_live(task)
 
     def _keep(self, task: Task, records: RecordBatch, fed: Fed, low: int) -> None:
-        bad = rejected(fed.verdict)
-        for row in bad:
+        for row in rejected(fed.verdict):
             self._outputs.dead_letters.append(self._dead_letter(task, records, low + int(row), Code(fed.verdict[row])))
         self._closed += fed.closed
-        self._count(fed.verdict, fed.closed)
+        self.tally.count(fed)
         self._schedule.progressed(len(fed.verdict), bool(fed.closed))
-
-    def _count(self, verdict: NDArray[np.uint8], closed: list[ClosedGroup]) -> None:
-        self.tally.events += int(np.count_nonzero(verdict == Code.OK))
-        self.tally.late += int(np.count_nonzero(verdict == LATE))
-        self.tally.windows += sum(len(group.headers) for group in closed)
-        for row in np.flatnonzero((verdict != Code.OK) & (verdict != LATE)):
-            self.tally.dead_letters[Code(verdict[row]).name] += 1
 
     def _dead_letter(self, task: Task, records: RecordBatch, row: int, code: Code) -> DeadLetter:
         origin = records.origin(row)
@@ -179,41 +155,14 @@ class Runner:
             task.engine.partition, int(records.offset[row]), int(records.timestamp[row]), code, name, message, origin
         )
 
-    # -- decisions ---------------------------------------------------------------------------------------------------
-
     def _go_live(self, task: Task) -> None:
         """From here on outputs count. Decide what the settings ask for beyond what the journal says."""
         task.is_live = True
         self._observer.live(task.engine.partition, task.live_from)
-        if not self._decides:
-            return
-        engine = task.engine
-        engine.position = max(engine.position, task.live_from)
-        if engine.policy != self._plan.policy:
-            self._journal(
-                task, Kind.POLICY, {"policy_hash": self._plan.policy.hash, "rules": self._plan.policy.records}
-            )
-        known = {active.content_hash for active in engine.active}
-        for baseline in self._baselines.values():
-            if baseline.content_hash in known:
-                continue
-            last = engine.time_of(baseline.model_id, baseline.model_version)
-            active = ActiveBaseline(
-                baseline.baseline_id,
-                baseline.model_id,
-                baseline.model_version,
-                baseline.content_hash,
-                None if last is None else self._plan.pane_after(last),
-            )
-            self._journal(task, Kind.BASELINE, active._asdict())
-
-    def _journal(self, task: Task, kind: Kind, value: Mapping[str, object]) -> None:
-        engine = task.engine
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-        entry = JournalEntry(self._plan.topic, engine.partition, engine.position, task.sequence, kind, text)
-        task.decide(entry)
-        self._outputs.journal.append(entry)
-        self._schedule.progressed(0, closed=True)
+        if self._decides:
+            entries = task.outstanding(self._plan.policy, self._baselines.values())
+            self._outputs.journal += entries
+            self._schedule.progressed(0, closed=bool(entries))
 
     # -- commits -----------------------------------------------------------------------------------------------------
 
@@ -294,7 +243,8 @@ class Runner:
             tasks[partition] = restore(self._plan, self._baselines, partition, position, restored)
             self._observer.restored(partition, restored, tasks[partition].live_from)
         self._parked.clear()
-        tasks |= self._begin(fresh)
+        if fresh:
+            tasks |= begin(self._plan, self._baselines, fresh, self._start_at, self._decides)
         self._tasks = tasks
         self._source.seek({partition: task.engine.position for partition, task in tasks.items()})
         for task in tasks.values():
@@ -302,27 +252,6 @@ class Runner:
                 self._reach(task, task.engine.position)
         if fresh:
             self._commit(snapshot_now=True)
-
-    def _begin(self, fresh: Mapping[int, Restored]) -> dict[int, Task]:
-        """Tasks of partitions that nobody has read yet."""
-        if not fresh:
-            return {}
-        journalled = [partition for partition, restored in fresh.items() if restored.journal]
-        if journalled and self._decides:
-            raise UsageError(
-                f"partition {journalled[0]} of {self._plan.topic}: there is a journal, but neither position nor state: "
-                "another group wrote it. Give this group journal and changelog topics of its own"
-            )
-        if self._start_at is None:
-            listed = ", ".join(map(str, fresh))
-            raise UsageError(
-                f"{self._plan.topic}: no position and no state for partition {listed}: say where to begin with "
-                "--start earliest, --start latest or --start TIME"
-            )
-        return {
-            partition: begin(self._plan, self._baselines, partition, position, fresh[partition].journal)
-            for partition, position in self._start_at(list(fresh)).items()
-        }
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Commit while that still counts, with a snapshot, so that whoever comes next starts where we stop."""

@@ -6,8 +6,9 @@ as of the last commit at position C. It then reads the log from S, and is not li
 
 from __future__ import annotations
 
+import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streammon.core import snapshot
@@ -16,9 +17,9 @@ from streammon.core.engine import Engine
 from streammon.core.errors import UsageError
 from streammon.core.journal import JournalEntry, Kind
 from streammon.core.judge import Judge
-from streammon.core.plan import Plan
+from streammon.core.plan import Plan, Policy
 from streammon.core.ports import Restored, Snapshot
-from streammon.core.state import FORMAT, HeaderState
+from streammon.core.state import FORMAT, ActiveBaseline, HeaderState
 from streammon.core.timeline import NEVER, P
 
 
@@ -50,6 +51,35 @@ class Task:
         if entry.kind is Kind.POLICY and self.is_live:  # restored memory has the entry's effect already
             self.judge.adopt(before, self.engine.policy)
 
+    def outstanding(self, policy: Policy, baselines: Iterable[Baseline]) -> list[JournalEntry]:
+        """Make the decisions that the settings ask for and the journal does not hold yet; returns their entries."""
+        entries = []
+        engine = self.engine
+        engine.position = self.position
+        if engine.policy != policy:
+            entries.append(self._entry(Kind.POLICY, {"policy_hash": policy.hash, "rules": policy.records}))
+        known = {active.content_hash for active in engine.active}
+        for baseline in baselines:
+            if baseline.content_hash in known:
+                continue
+            last = engine.time_of(baseline.model_id, baseline.model_version)
+            active = ActiveBaseline(
+                baseline.baseline_id,
+                baseline.model_id,
+                baseline.model_version,
+                baseline.content_hash,
+                None if last is None else engine.plan.pane_after(last),
+            )
+            entries.append(self._entry(Kind.BASELINE, active._asdict()))
+        return entries
+
+    def _entry(self, kind: Kind, value: Mapping[str, object]) -> JournalEntry:
+        engine = self.engine
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+        entry = JournalEntry(engine.plan.topic, engine.partition, engine.position, self.sequence, kind, text)
+        self.decide(entry)
+        return entry
+
     def header(self, keys: int = 0) -> HeaderState:
         """The partition as of now."""
         progress = int(self.engine.progress[P])
@@ -75,12 +105,31 @@ class Task:
 
 
 def begin(
-    plan: Plan, baselines: Mapping[str, Baseline], partition: int, position: int, journal: Sequence[JournalEntry]
-) -> Task:
-    """The task of a partition that nobody has read yet. `journal` is a replay's."""
-    engine = Engine(plan, partition, baselines)
-    engine.position = position
-    return Task(engine, Judge(), position, pending=deque(journal))
+    plan: Plan,
+    baselines: Mapping[str, Baseline],
+    fresh: Mapping[int, Restored],
+    start_at: Callable[[Sequence[int]], dict[int, int]] | None,
+    decides: bool,
+) -> dict[int, Task]:
+    """Tasks of partitions that nobody has read yet. A journal that is there already can only be a replay's."""
+    journalled = [partition for partition, restored in fresh.items() if restored.journal]
+    if journalled and decides:
+        raise UsageError(
+            f"partition {journalled[0]} of {plan.topic}: there is a journal, but neither position nor state: "
+            "another group wrote it. Give this group journal and changelog topics of its own"
+        )
+    if start_at is None:
+        listed = ", ".join(map(str, fresh))
+        raise UsageError(
+            f"{plan.topic}: no position and no state for partition {listed}: say where to begin with "
+            "--start earliest, --start latest or --start TIME"
+        )
+    tasks = {}
+    for partition, position in start_at(list(fresh)).items():
+        engine = Engine(plan, partition, baselines)
+        engine.position = position
+        tasks[partition] = Task(engine, Judge(), position, pending=deque(fresh[partition].journal))
+    return tasks
 
 
 def restore(

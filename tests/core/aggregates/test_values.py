@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ BASELINE = reference()
 NAN = float("nan")
 
 
-def said(aggregate: Aggregate, rows: list[Mapping[str, Any]], baseline: Baseline | None = None) -> dict[str, Any]:
+def said(aggregate: Aggregate, rows: Sequence[Mapping[str, Any]], baseline: Baseline | None = None) -> dict[str, Any]:
     """Values of one window of these events by name (a list where it is per feature), with "state.FIELD" beside."""
     fields, references = aggregate.fields(NAMED), stack(NAMED, [None, baseline])
     state, count = zero(fields, 1), len(rows)
@@ -75,7 +75,7 @@ def test_a_latency_on_an_edge_belongs_to_the_bin_above() -> None:
 
 
 def test_moments_of_values_far_from_zero_keep_their_digits() -> None:
-    """Anchored at the baseline's mean: at 1e9 with sd 1, sums of plain squares in float64 would have lost everything."""
+    """Anchored at the baseline's mean: at 1e9 with sd 1, plain sums of squares would lose all."""
     rng = np.random.default_rng(1)
     values = 1e9 + rng.normal(0, 1, 1000)
     mean = np.array([1e9, 0.0, 0.0, 0.5])
@@ -132,7 +132,12 @@ def test_predictions_are_counted_by_class_and_score() -> None:
 
 def test_uncertainty_is_of_the_events_with_probabilities() -> None:
     """Entropy in nats: ln 2 for a coin, 0 for a certainty; an infinite probability is none."""
-    rows = [{"probs": [0.5, 0.5]}, {"probs": [0.0, 1.0]}, {"probs": [np.inf, 0.0]}, {"probs": []}]
+    rows: list[dict[str, list[float]]] = [
+        {"probs": [0.5, 0.5]},
+        {"probs": [0.0, 1.0]},
+        {"probs": [np.inf, 0.0]},
+        {"probs": []},
+    ]
     found = said(Prediction(), rows)
     assert found["prediction.entropy"] == pytest.approx(np.log(2) / 2)
     assert found["prediction.top_probability"] == pytest.approx(0.75)

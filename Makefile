@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.streammon-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format faults mutants bench clean
+.PHONY: help install test lint format faults mutants clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,9 +44,6 @@ faults: $(STAMP) ## Kill, pause and cut off workers and brokers, over many seeds
 
 mutants: $(STAMP) ## Break the code on purpose: the named test must fail for each patch
 	$(BIN)/python tests/mutants/run.py
-
-bench: $(STAMP) ## Measure throughput against a bare consumer
-	$(BIN)/python -m tests.bench
 
 clean: ## Remove caches and build outputs; the environment and downloaded jars stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info

@@ -91,9 +91,10 @@ def test_panes_begin_at_the_offset_of_their_windows() -> None:
 
 
 def test_a_silent_series_is_moved_by_the_partition_after_the_grace() -> None:
-    """a   a0
-    b        b10 ...... b189 b190
-    P0 of a is 0; a's clock is 0 + (P - 0 - 120): 69 at P = 189, 70 at P = 190, where [0, 60) of a closes
+    """a   a0                       a59        a61       both are late
+    b        b10 ...... b189 b190        b255
+    P0 of a is 0; a's clock is 0 + (P - 0 - 120): 69 at P = 189, 70 at P = 190, where [0, 60) of a closes, and 135 at
+    P = 255, so that [60, 120) is sealed although no window of a was due since
     """
     hand = Hand()
     hand.event(0, "a")
@@ -103,6 +104,9 @@ def test_a_silent_series_is_moved_by_the_partition_after_the_grace() -> None:
     assert hand.event(190, "b") == [Window("a", 0, 1)]
     assert hand.headers[0].closing_position == 4
     hand.event(59, "a")
+    assert hand.verdict == LATE
+    hand.event(255, "b")
+    hand.event(61, "a")
     assert hand.verdict == LATE
 
 

@@ -93,16 +93,22 @@ class Tree:
 
     def apply(self, mutant: Mutant) -> bool:
         """False where the patch does not fit."""
-        command = ["git", "apply", "--unidiff-zero", "--whitespace=nowarn", str(mutant.path)]
+        for name in mutant.files:
+            shutil.copy2(self.root / name, self._kept(name))
+        command = ["git", "apply", "--whitespace=nowarn", str(mutant.path)]
         return subprocess.run(command, cwd=self.root, check=False, env=_no_repository()).returncode == 0
 
     def restore(self, mutant: Mutant) -> None:
         for name in mutant.files:
-            shutil.copy2(ROOT / name, self.root / name)
+            shutil.copy2(self._kept(name), self.root / name)
+
+    def _kept(self, name: str) -> Path:
+        """Where a file waits while a patch is applied to it; the working tree may have moved on meanwhile."""
+        return self.root.parent / name.replace("/", "_")
 
     def compiled(self, mutant: Mutant) -> bool:
         """Whether it touches a module with compiled loops."""
-        return any("compiled import" in (ROOT / name).read_text() or "compiled.py" in name for name in mutant.files)
+        return any("compiled" in name or "compiled import" in (self.root / name).read_text() for name in mutant.files)
 
     def run(self, test: str, cache: str = "shared") -> Outcome:
         """One test. numba sees a change of a compiled loop, but not of one that it calls: those get another `cache`."""

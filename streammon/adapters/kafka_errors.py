@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +11,9 @@ from confluent_kafka import KafkaError, KafkaException
 from streammon.core.errors import Refusal, Unreachable, UsageError
 
 Client = TypeVar("Client")
+T = TypeVar("T")
+
+LONGEST_OUTAGE = 240.0  # seconds to wait for a broker that was there; below max.poll.interval
 
 FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 MEMBERSHIP = frozenset(
@@ -48,6 +52,33 @@ PERMANENT = _DENIED | {
     KafkaError.TOPIC_EXCEPTION,
 }
 """Trying again does not help."""
+
+TRANSIENT = frozenset(
+    {
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._WAIT_COORD,
+        KafkaError._WAIT_CACHE,
+        KafkaError._NOENT,  # partitions without a leader
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+        KafkaError.KAFKA_STORAGE_ERROR,
+    }
+)
+"""The broker is away, or has just come back: the same question may be answered a little later."""
 
 
 class Complaints:
@@ -90,3 +121,20 @@ def connect(client: Callable[[dict[str, Any]], Client], options: dict[str, Any])
         return client(options)
     except KafkaException as exception:
         raise UsageError(f"kafka: the client refuses its options: {error_of(exception).str()}") from exception
+
+
+def patiently(ask: Callable[[], T], doing: str, bootstrap: str, meanwhile: Callable[[], None] = lambda: None) -> T:
+    """The answer to a question of a worker at work: it outlives an outage of up to LONGEST_OUTAGE; else a Refusal.
+
+    `meanwhile` is called between two attempts.
+    """
+    deadline = time.monotonic() + LONGEST_OUTAGE
+    while True:
+        try:
+            return ask()
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.code() not in TRANSIENT or time.monotonic() > deadline:
+                raise refusal(error, doing, bootstrap) from exception
+        meanwhile()
+        time.sleep(0.1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -17,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.codec import to_bytes
 from streammon.adapters.dead_letters import dead_record
-from streammon.adapters.kafka_errors import FENCED, MEMBERSHIP, PERMANENT, connect, error_of, refusal
+from streammon.adapters.kafka_errors import FENCED, LONGEST_OUTAGE, MEMBERSHIP, PERMANENT, connect, error_of, refusal
 from streammon.adapters.kafka_source import KafkaSource
 from streammon.core.errors import Fenced
 from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs
@@ -38,8 +39,6 @@ class Topics(NamedTuple):
 
 STEPS = ("before_begin", "after_outputs", "after_snapshot", "after_offsets", "before_commit", "after_commit")
 """The steps of a commit, as they are reported while it goes on."""
-
-LONGEST_OUTAGE = 240.0  # seconds to wait for a broker that was there; below max.poll.interval
 
 DEAD_LETTER_BYTES = 256 * 1024  # of a dead letter's value, so that it can always be written
 
@@ -106,9 +105,10 @@ class KafkaSink:
     def reset(self, fenced: bool) -> None:
         """A new producer. What the old one left open is aborted, at once under a fixed id, else by time-out.
 
-        Fenced can also mean an epoch that the broker timed out: believed the second time, or without membership.
+        Fenced can also mean an epoch that the broker timed out, as in an outage: believed the second time in a row.
+        A worker with the same instance id shows in the membership, and ends this one there.
         """
-        if fenced and (self._fenced or not self._source.is_member()):
+        if fenced and self._fenced:
             raise Fenced("the transactional producer was fenced: another worker has taken over")
         self._fenced = fenced
         self._producer = self._new_producer(LONGEST_OUTAGE)
@@ -153,6 +153,11 @@ class KafkaSink:
                 return
             except BufferError:  # the local queue is full: let it drain
                 self._producer.poll(0.1)
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.code() in PERMANENT and self._failed is None:
+                    self._failed = (topic, error)
+                raise
 
     def _again(self, call: Callable[[], T]) -> T:
         """Repeat a transaction call as long as the client says that this may help."""
@@ -171,15 +176,22 @@ class KafkaSink:
     def _undo(self, exception: KafkaException) -> None:
         """Abort where that is possible; raises what the caller has to know."""
         error = error_of(exception)
-        (topic, cause), self._failed = self._failed or ("", error), None
-        if cause.code() in PERMANENT:
-            raise refusal(cause, f"writing {topic}" if topic else "writing outputs", self._bootstrap) from exception
+        self._end_if_permanent(exception)
         fenced = error.code() in FENCED
-        if fenced or error.fatal() or not (error.txn_requires_abort() or error.code() in MEMBERSHIP):
+        undoable = error.txn_requires_abort() or error.code() in MEMBERSHIP or error.code() == KafkaError._STATE
+        if fenced or error.fatal() or not undoable:
             raise OutcomeUnknownError(f"{error.name()}: {error.str()}", fenced) from exception
         try:
             self._again(lambda: self._producer.abort_transaction(self._timeout))
         except KafkaException as second:
             raise OutcomeUnknownError(f"abort after {error.name()}: {error_of(second).str()}") from second
-        self._failed = None
+        self._end_if_permanent(exception)
         raise CommitRefusedError(f"{error.name()}: {error.str()}") from exception
+
+    def _end_if_permanent(self, exception: KafkaException) -> None:
+        """Raises a refusal if sending the same again would not help, for the reason why a record was not delivered."""
+        with suppress(KafkaException):  # a fatal error, which is known already
+            self._producer.poll(0)
+        topic, cause = self._failed or ("", error_of(exception))
+        if cause.code() in PERMANENT:
+            raise refusal(cause, f"writing {topic}" if topic else "writing outputs", self._bootstrap) from exception

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streammon.adapters.kafka_errors import FENCED, PERMANENT, connect, refusal
+from streammon.adapters.kafka_errors import FENCED, PERMANENT, connect, patiently, refusal
 from streammon.adapters.records import record_batch
 from streammon.core.errors import Fenced, UsageError
 from streammon.core.ports import CommitRefusedError, Committed, Listener, Origin, RecordBatch
@@ -83,13 +83,15 @@ class KafkaSource:
     def committed(self, partitions: Sequence[int]) -> dict[int, Committed | None]:
         """Positions of the group. A commit's token travels as the metadata of its offsets."""
         asked = [TopicPartition(self.topic, partition) for partition in partitions]
-        try:
+
+        def ask() -> list[TopicPartition]:
             answers = self._consumer.committed(asked, timeout=TIMEOUT)
-        except KafkaException as error:
-            raise refusal(error.args[0], f"positions of {self.topic}", self._bootstrap) from error
-        for answer in answers:
-            if answer.error is not None:
-                raise refusal(answer.error, f"position of {self.topic} {answer.partition}", self._bootstrap)
+            for answer in answers:
+                if answer.error is not None:
+                    raise KafkaException(answer.error)
+            return answers
+
+        answers = patiently(ask, f"positions of {self.topic}", self._bootstrap)
         return {a.partition: Committed(a.offset, a.metadata or "") if a.offset >= 0 else None for a in answers}
 
     def group_metadata(self) -> Any:

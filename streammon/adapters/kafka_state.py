@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
@@ -11,7 +12,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.changelog_codec import decode_key
 from streammon.adapters.codec import from_bytes
-from streammon.adapters.kafka_errors import connect, refusal
+from streammon.adapters.kafka_errors import TRANSIENT, connect, patiently, refusal
 from streammon.adapters.kafka_source import TIMEOUT, KafkaSource
 from streammon.core.journal import JournalEntry
 from streammon.core.ports import ChangelogKey, Committed, Restored
@@ -78,7 +79,8 @@ class KafkaStateStore:
     def _read(self, topic: str, partition: int, heartbeat: Callable[[], None]) -> list[Message]:
         """Every committed record of a partition."""
         where = TopicPartition(topic, partition)
-        low, high = self._offset(where, OffsetSpec.earliest()), self._offset(where, OffsetSpec.latest())
+        low = self._offset(where, OffsetSpec.earliest(), heartbeat)
+        high = self._offset(where, OffsetSpec.latest(), heartbeat)
         messages: list[Message] = []
         if low >= high:
             return messages
@@ -94,20 +96,23 @@ class KafkaStateStore:
                     elif error.code() == KafkaError._PARTITION_EOF:
                         if (message.offset() or 0) >= high:
                             return messages
-                    elif not error.retriable() and error.code() not in {
-                        KafkaError._ALL_BROKERS_DOWN,
-                        KafkaError._TRANSPORT,
-                    }:
+                    elif error.code() not in TRANSIENT:
                         raise refusal(error, f"reading {topic} {partition}", self._bootstrap)
         finally:
             self._consumer.unassign()
 
-    def _offset(self, where: TopicPartition, spec: OffsetSpec) -> int:
-        asked = {TopicPartition(where.topic, where.partition): spec}
-        futures = self._admin.list_offsets(
-            asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT
-        )
-        try:
+    def _offset(self, where: TopicPartition, spec: OffsetSpec, heartbeat: Callable[[], None]) -> int:
+        def ask() -> int:
+            asked = {TopicPartition(where.topic, where.partition): spec}
+            futures = self._admin.list_offsets(
+                asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT
+            )
             return int(next(iter(futures.values())).result().offset)
-        except KafkaException as error:
-            raise refusal(error.args[0], f"offsets of {where.topic} {where.partition}", self._bootstrap) from error
+
+        def look_again() -> None:
+            """The client asks the leader that it knows, under the epoch that it knows, until it is told to look."""
+            heartbeat()
+            with suppress(KafkaException):
+                self._admin.list_topics(where.topic, timeout=1.0)
+
+        return patiently(ask, f"offsets of {where.topic} {where.partition}", self._bootstrap, look_again)

@@ -35,19 +35,21 @@ def live_and_die(crew: Crew, feed: Feed, deaths: Sequence[tuple[Death, str | Non
     return worker
 
 
-def await_caught_up(line: Line, timeout: float = CATCH_UP_SECONDS) -> None:
-    """Return once the group has committed the end of every partition. Nothing more may come meanwhile."""
+def await_caught_up(line: Line, *workers: Worker, timeout: float = CATCH_UP_SECONDS) -> None:
+    """Return once the group has committed the end of every partition. Nothing more may come meanwhile.
+
+    Fails at once if one of `workers` ends.
+    """
     ends = end_offsets(line.bootstrap, line.topic("events"))
     seen: dict[int, int] = {}
 
     def caught_up() -> bool:
+        for worker in workers:
+            assert worker.process.poll() is None, f"{worker} ended:\n{worker.tail()}"
         seen.update(committed(line.bootstrap, line.group, line.topic("events")))
         return seen == ends
 
-    try:
-        eventually(caught_up, "", timeout, every=0.1)
-    except AssertionError:
-        raise AssertionError(f"not within {timeout:.0f} s: positions {seen} reach the ends {ends}") from None
+    eventually(caught_up, f"the group reaches the ends {ends}", timeout, every=0.1)
 
 
 def recoveries(workers: Iterable[Worker]) -> tuple[int, int]:

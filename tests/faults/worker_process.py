@@ -1,6 +1,6 @@
-"""A worker as a process of its own, which may kill itself at a named step of a commit.
+"""A worker as a process of its own, which may kill or stop itself at a named step of a commit.
 
-    python -m tests.faults.worker_process CONFIG [--start WHEN] [--kill-at STEP:N [--after SECONDS]]
+    python -m tests.faults.worker_process CONFIG [--start WHEN] [--kill-at STEP:N [--after SECONDS]] [--stop-at STEP:N]
 
 It gets everything ready and then waits for a line on standard input, so that a successor starts the moment it is told.
 Logs go to standard error as the settings say; refusals and exit codes are those of `streammon run`.
@@ -21,12 +21,16 @@ from streammon.core.errors import Refusal
 from streammon.settings import load
 
 
-class Killer:
-    """Kills this process (SIGKILL) at the n-th time that a step is reported: at once, or `after` seconds later."""
+class AtStep:
+    """Sends this process a signal at the n-th time that a step is reported: at once, or `after` seconds later.
 
-    def __init__(self, step: str, occurrence: int, after: float | None) -> None:
+    `where` is STEP:N, or None for never.
+    """
+
+    def __init__(self, number: signal.Signals, where: str | None, after: float | None = None) -> None:
+        step, _, occurrence = (where or f"{STEPS[0]}:0").partition(":")
         assert step in STEPS, f"{step} is none of {', '.join(STEPS)}"
-        self._step, self._left, self._after = step, occurrence, after
+        self._number, self._step, self._left, self._after = number, step, int(occurrence), after
 
     def __call__(self, step: str) -> None:
         if step != self._step:
@@ -35,14 +39,14 @@ class Killer:
         if self._left != 0:
             return
         if self._after is None:
-            _die()
-        timer = threading.Timer(self._after or 0.0, _die)
+            self._send()
+            return
+        timer = threading.Timer(self._after, self._send)
         timer.daemon = True
         timer.start()
 
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    def _send(self) -> None:
+        os.kill(os.getpid(), self._number)
 
 
 def main() -> int:
@@ -52,15 +56,20 @@ def main() -> int:
     parser.add_argument("--start")
     parser.add_argument("--kill-at", metavar="STEP:N")
     parser.add_argument("--after", type=float, metavar="SECONDS", help="from that step on to the kill")
+    parser.add_argument("--stop-at", metavar="STEP:N", help="until it gets SIGCONT")
     args = parser.parse_args()
-    step, _, occurrence = (args.kill_at or f"{STEPS[0]}:0").partition(":")
-    killer = Killer(step, int(occurrence), args.after)
+    kill, stop = AtStep(signal.SIGKILL, args.kill_at, args.after), AtStep(signal.SIGSTOP, args.stop_at)
+
+    def on_step(step: str) -> None:
+        kill(step)
+        stop(step)
+
     if not sys.stdin.readline():
         return 0  # whoever started us is gone
     try:
         settings = load(args.config)
         telemetry.set_up(settings.log.format, settings.log.level)
-        worker.run(settings, args.start, on_step=killer)
+        worker.run(settings, args.start, on_step=on_step)
     except Refusal as refusal:
         print(f"streammon: {refusal}", file=sys.stderr)
         return refusal.exit_code

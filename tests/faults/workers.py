@@ -47,7 +47,9 @@ class Worker:
         start: str | None = None,
         instance: str | None = None,
         death: Death | None = None,
+        stop_at: str | None = None,
     ) -> None:
+        """`stop_at`: the step of a commit, STEP:N, at which it stops itself (see `await_stopped`)."""
         self.log, self.death = log, death
         command = [sys.executable, "-m", "tests.faults.worker_process", str(config)]
         if start is not None:
@@ -55,6 +57,7 @@ class Worker:
         if death is not None and death.step is not None:
             command += ["--kill-at", f"{death.step}:{death.occurrence}"]
             command += [] if death.after is None else ["--after", str(death.after)]
+        command += [] if stop_at is None else ["--stop-at", stop_at]
         environment = dict(os.environ) | ({} if instance is None else {"STREAMMON_INSTANCE": instance})
         with log.open("wb") as file:
             self.process = subprocess.Popen(
@@ -75,6 +78,10 @@ class Worker:
                 if name is None or event["event"] == name:
                     found.append(event)
         return found
+
+    def complaints(self) -> list[str]:
+        """What it has written that is no event of the log."""
+        return [line for line in self.log.read_text(errors="replace").splitlines() if not line.startswith("{")]
 
     def await_event(self, name: str, count: int = 1, timeout: float = START_SECONDS) -> None:
         """Return once it has logged `count` events of that name; fails at once if it has ended without."""
@@ -103,6 +110,24 @@ class Worker:
                 self.process.kill()
         code = self._wait()
         assert code == -signal.SIGKILL, f"{self} ended with {code}, not by its death at {self.death}:\n{self.tail()}"
+
+    def stop(self) -> None:
+        """SIGSTOP: it does nothing more until `resume`."""
+        self.process.send_signal(signal.SIGSTOP)
+        self.await_stopped()
+
+    def await_stopped(self) -> None:
+        """Return once it does nothing more, stopped by itself or by `stop`."""
+
+        def is_stopped() -> bool:
+            assert self.process.poll() is None, f"{self} ended:\n{self.tail()}"
+            return os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+
+        eventually(is_stopped, f"{self} is stopped", START_SECONDS)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         self.process.kill()

@@ -40,7 +40,7 @@ format: $(STAMP) ## Rewrite the code in the agreed format
 	$(BIN)/ruff format .
 
 faults: $(STAMP) ## Kill, pause and cut off workers and brokers, over many seeds (slow)
-	$(BIN)/python -m pytest -m faults tests/faults tests/laws $(ARGS)
+	$(BIN)/python -m pytest -m faults $(ARGS)
 
 mutants: $(STAMP) ## Break the code on purpose: the named test must fail for each patch
 	$(BIN)/python tests/mutants/run.py

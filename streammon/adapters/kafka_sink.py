@@ -19,7 +19,7 @@ from streammon.adapters.changelog import Changelog
 from streammon.adapters.codec import to_bytes
 from streammon.adapters.dead_letters import dead_record
 from streammon.adapters.kafka_errors import FENCED, LONGEST_OUTAGE, MEMBERSHIP, PERMANENT, connect, error_of, refusal
-from streammon.adapters.kafka_source import KafkaSource
+from streammon.adapters.kafka_source import LOGGER, KafkaSource
 from streammon.core.errors import Fenced
 from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs
 
@@ -39,6 +39,8 @@ class Topics(NamedTuple):
 
 STEPS = ("before_begin", "after_outputs", "after_snapshot", "after_offsets", "before_commit", "after_commit")
 """The steps of a commit, as they are reported while it goes on."""
+
+GROUP_SPEAKS = 4.0  # seconds; longer than the interval of heartbeats (3 s), after which the group names a twin
 
 DEAD_LETTER_BYTES = 256 * 1024  # of a dead letter's value, so that it can always be written
 
@@ -61,7 +63,7 @@ class KafkaSink:
         self._timeout, self._on_step = timeout, on_step
         self._bootstrap = str(options.get("bootstrap.servers"))
         self._options = {
-            "log_level": 2,  # errors surface as exceptions
+            "logger": LOGGER,  # written when the client is polled, at each commit
             "linger.ms": 5,
             **options,
             "transactional.id": transactional_id,
@@ -78,6 +80,8 @@ class KafkaSink:
 
     def commit(self, outputs: Outputs) -> str:
         """Raises CommitRefusedError (undone, may be sent again) or OutcomeUnknownError."""
+        with suppress(KafkaException):  # a fatal error shows below
+            self._producer.poll(0)
         metadata = self._source.group_metadata()
         token = f"{self._process}:{self._commits}"
         offsets = [
@@ -106,11 +110,16 @@ class KafkaSink:
         """A new producer. What the old one left open is aborted, at once under a fixed id, else by time-out.
 
         Fenced can also mean an epoch that the broker timed out, as in an outage: believed the second time in a row.
-        A worker with the same instance id shows in the membership, and ends this one there.
+        A worker with the same instance id shows in the membership, and ends this one there: the group is asked first,
+        because a new producer would fence the twin.
         """
         if fenced and self._fenced:
             raise Fenced("the transactional producer was fenced: another worker has taken over")
         self._fenced = fenced
+        deadline = time.monotonic() + GROUP_SPEAKS
+        while fenced and time.monotonic() < deadline:
+            self._source.heartbeat()
+            time.sleep(0.05)
         self._producer = self._new_producer(LONGEST_OUTAGE)
 
     def close(self) -> None:

@@ -45,6 +45,7 @@ def everything_is_there_once(line: Line) -> None:
     verdict.none(verdict.differences(line, verdict.expect(line), published.read(line)))
 
 
+@pytest.mark.faults
 def test_a_broker_that_pauses(breakable_broker: Broker, line: Line, records: list[Record], tmp_path: Path) -> None:
     """In the middle of a commit, for longer than session and transaction last: the worker reads back and goes on."""
     send(line, records[:2_000])
@@ -63,6 +64,7 @@ def test_a_broker_that_pauses(breakable_broker: Broker, line: Line, records: lis
     everything_is_there_once(line)
 
 
+@pytest.mark.faults
 def test_a_broker_that_crashes(breakable_broker: Broker, line: Line, records: list[Record], tmp_path: Path) -> None:
     """In the middle of a commit; it starts again with the data that it had, and so does the worker."""
     send(line, records[:2_000])
@@ -102,6 +104,7 @@ def test_a_worker_that_pauses_while_another_takes_over(line: Line, records: list
     everything_is_there_once(line)
 
 
+@pytest.mark.faults
 def test_two_workers_with_one_instance_id(line: Line, records: list[Record], tmp_path: Path) -> None:
     """One ends with exit code 4 and says why; the other one goes on."""
     send(line, records[:1_000])

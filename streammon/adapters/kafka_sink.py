@@ -8,6 +8,7 @@ begin ─► outputs ─► snapshot ─► offsets ─► commit
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -94,7 +95,7 @@ class KafkaSink:
         try:
             self._again(producer.begin_transaction)
             self._send(outputs)
-            self._again(lambda: producer.send_offsets_to_transaction(offsets, metadata, self._timeout))
+            self._bounded(lambda: producer.send_offsets_to_transaction(offsets, metadata, self._timeout))
             self._on_step("after_offsets")
             self._on_step("before_commit")
             self._again(lambda: producer.commit_transaction(self._timeout))
@@ -177,6 +178,26 @@ class KafkaSink:
             except KafkaException as exception:
                 if not error_of(exception).retriable() or time.monotonic() > deadline:
                     raise
+
+    def _bounded(self, call: Callable[[], object]) -> None:
+        """`_again`, given up where the client does not keep to its time-out: it may never return from sending offsets
+        when the group's coordinator has gone away (librdkafka#5456). The thread is left behind with its producer.
+        """
+        raised: list[KafkaException] = []
+
+        def run() -> None:
+            try:
+                self._again(call)
+            except KafkaException as exception:
+                raised.append(exception)
+
+        thread = threading.Thread(target=run, name="send offsets", daemon=True)
+        thread.start()
+        thread.join(4 * self._timeout)
+        if thread.is_alive():
+            raise OutcomeUnknownError("the client does not return from sending offsets")
+        if raised:
+            raise raised[0]
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._failed is None:

@@ -79,6 +79,7 @@ class Runner:
         self._closed: list[ClosedGroup] = []
         self._outputs = Outputs()
         self._refused: Outputs | None = None  # to be sent again before anything else
+        self._unknown: OutcomeUnknownError | None = None  # of the last commit, when the partitions were revoked
         self.tally = Tally()
 
     def run(self, stopping: Callable[[], bool]) -> None:
@@ -105,8 +106,6 @@ class Runner:
                 self._commit()
         except OutcomeUnknownError as error:
             self._rebuild(error)
-
-    # -- records -----------------------------------------------------------------------------------------------------
 
     def _feed(self, records: RecordBatch) -> None:
         events = self._decoder.decode(records)
@@ -220,6 +219,9 @@ class Runner:
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """Bring the partitions to where their last commit left them, unless another rebalance comes meanwhile."""
+        if self._unknown is not None:
+            self._sink.reset(self._unknown.fenced)
+            self._unknown = None
         self._epoch += 1
         epoch = self._epoch
         committed = self._store.committed(partitions)
@@ -264,7 +266,7 @@ class Runner:
                 self._parked = {p: task for p, task in self._tasks.items() if task.is_live}
         except OutcomeUnknownError as error:
             self._observer.rebuilt(error)
-            self._sink.reset(error.fenced)
+            self._unknown = error  # the sink asks the group, which it must not from within the group's own callback
         finally:
             self._drop()
 

@@ -142,7 +142,7 @@ class KafkaSource:
 
     def _columns(self, messages: list[Message]) -> RecordBatch | None:
         times = np.array([message.timestamp() for message in messages], np.int64)
-        if not times[:, 0].all():
+        if (times[:, 0] == NO_TIMESTAMP).any():
             messages = self._records_only(messages)
             if not messages:
                 return None

@@ -20,7 +20,6 @@ from streammon.core.outputs import Series, WindowSpec
 from streammon.core.rules import RULES, Rule
 
 SECOND = 1_000_000  # microseconds
-DAY = 86_400 * SECOND
 
 
 @dataclass(frozen=True, slots=True)

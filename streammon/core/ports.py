@@ -185,8 +185,31 @@ class StateStore(Protocol):
     def load(self, partition: int, heartbeat: Callable[[], None]) -> Restored: ...
 
 
+class Fill(NamedTuple):
+    """How full the engine of one partition is."""
+
+    series: int
+    panes: int
+    bytes: int  # of the panes' arrays and the series' clocks
+
+
 class Observer:
-    """Told what the loop does; telemetry overrides what it wants to see."""
+    """Told what the loop does; telemetry overrides what it wants to see. Called by the loop's own thread."""
+
+    def turned(self) -> None:
+        """The loop made one turn: it is alive."""
+
+    def fed(self, partition: int, events: int, late: int, refused: Mapping[Code, int], windows: int) -> None:
+        """Live records were counted; windows closed. `refused`: rows by code, tombstones included."""
+
+    def tested(self, windows: int, seconds: float) -> None:
+        """Results and drift tests of closed windows."""
+
+    def filled(self, partition: int, fill: Fill, clock: int | None) -> None:
+        """After a commit. `clock`: greatest accepted ts of the partition, microseconds; None before the first."""
+
+    def paused(self, partition: int, position: int, reason: str) -> None:
+        """A partition is read no further until it is assigned anew; its state and membership are kept."""
 
     def restored(self, partition: int, restored: Restored, position: int) -> None: ...
     def live(self, partition: int, position: int) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,8 @@ from streammon.core.aggregates.base import Closed
 from streammon.core.outputs import BaselineState, Series, WindowSpec
 from streammon.core.panes import BARE, Panes, merged
 from streammon.core.plan import Policy
+
+PANES_AT_ONCE = 4_096  # that are gathered to be merged; of many long windows, all panes would be the whole state again
 
 
 class Header(NamedTuple):
@@ -63,7 +65,18 @@ def grouped(panes: Panes, windows: Sequence[Closing]) -> list[ClosedGroup]:
     kinds: dict[_Kind, list[Closing]] = {}
     for window in windows:
         kinds.setdefault(_kind(panes, window.panes), []).append(window)
-    return [_merged(panes, kind, members) for kind, members in kinds.items()]
+    return [_merged(panes, kind, block) for kind, members in kinds.items() for block in _blocks(members)]
+
+
+def _blocks(windows: Sequence[Closing]) -> Iterator[Sequence[Closing]]:
+    """Runs of windows with PANES_AT_ONCE panes in all, at most; of one window, if it has more."""
+    low = count = 0
+    for high, window in enumerate(windows):
+        count += len(window.panes)
+        if count > PANES_AT_ONCE and high > low:
+            yield windows[low:high]
+            low, count = high, len(window.panes)
+    yield windows[low:]
 
 
 def _kind(panes: Panes, held: list[int]) -> _Kind:

@@ -1,8 +1,8 @@
 """When to commit and when to snapshot: a frozen policy and a small state machine that is fed `now`.
 
 A commit is asked for by a closed window, comes at the latest `interval` after the first thing to commit, and never
-sooner than `least` after the last one (back to back, transactions wait for each other at the broker). Seconds on any
-monotonic clock.
+sooner than `least` after the last one (back to back, transactions wait for each other at the broker), but for
+`most_bytes`: memory does not wait. Seconds on any monotonic clock.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ class CommitPolicy:
     least: float = 0.2
     snapshot_interval: float = 30.0
     snapshot_events: int = 500_000
+    most_bytes: int = 8 << 20  # of dead letters that wait
 
 
 class CommitSchedule:
@@ -31,16 +32,20 @@ class CommitSchedule:
         self._policy = policy
         self._committed = self._snapshot = now
         self._events = 0  # since the last snapshot
-        self._pending = self._urgent = False
+        self._pending = self._urgent = self._refused = False
+        self._bytes = 0  # since the last commit
 
-    def progressed(self, events: int, closed: bool) -> None:
-        """Positions moved, and perhaps windows closed."""
+    def progressed(self, events: int, closed: bool, size: int = 0) -> None:
+        """Positions moved, perhaps windows closed, and dead letters of `size` bytes wait."""
         self._events += events
+        self._bytes += size
         self._pending = self._pending or events > 0 or closed
         self._urgent = self._urgent or closed
 
     def due(self, now: float) -> bool:
-        wait = self._policy.least if self._urgent else self._policy.interval
+        if self._bytes >= self._policy.most_bytes and not self._refused:
+            return True
+        wait = self._policy.least if self._urgent or self._refused else self._policy.interval
         return self._pending and now - self._committed >= wait
 
     def snapshot_due(self, now: float) -> bool:
@@ -50,12 +55,14 @@ class CommitSchedule:
         )
 
     def refused(self, now: float) -> None:
-        """A commit was tried in vain: wait as after one, and try again."""
+        """A commit was tried in vain: try again after `least`."""
         self._committed = now
+        self._pending = self._refused = True
 
     def committed(self, now: float, snapshot: bool) -> None:
         self._committed = now
-        self._pending = self._urgent = False
+        self._pending = self._urgent = self._refused = False
+        self._bytes = 0
         if snapshot:
             self._snapshot = now
             self._events = 0

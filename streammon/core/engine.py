@@ -17,14 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.core import timeline
+from streammon.core.active import ActiveBaselines
 from streammon.core.baseline import Baseline, Layout
 from streammon.core.closing import ClosedGroup, Closing, Header, grouped
 from streammon.core.errors import Code, UsageError
 from streammon.core.events import TS, EventBatch
 from streammon.core.journal import JournalEntry, Kind
-from streammon.core.outputs import BaselineState, Series, WindowSpec
+from streammon.core.outputs import OTHER, BaselineState, Series, WindowSpec
 from streammon.core.panes import Panes
 from streammon.core.plan import Plan, Policy
+from streammon.core.ports import Fill
 from streammon.core.series import SeriesBook, series_of
 from streammon.core.state import ActiveBaseline
 from streammon.core.timeline import NEVER, NONE, STAMPS, P, Scale
@@ -46,15 +48,12 @@ class Engine:
         self.partition = partition
         self.policy = Policy()
         self.position = 0  # next offset
-        self.active: list[ActiveBaseline] = []
-        self._baselines = baselines
+        self._baselines = ActiveBaselines(baselines, f"partition {partition} of {plan.topic}")
         self._scale = Scale(
             plan.pane_width, plan.pane_origin, plan.allowed_lateness, plan.idle_grace, plan.max_future_skew
         )
-        # An accepted event lies between its series' sealing mark and its clock, so this many panes are open at most.
-        open_panes = plan.allowed_lateness // plan.pane_width + 2
         self.specs = tuple(sorted(plan.windows))
-        self.series = SeriesBook(open_panes, len(self.specs))
+        self.series = SeriesBook(plan.open_panes, len(self.specs))
         self.panes = Panes()
         self.progress = np.array([-NEVER // 2, NEVER], np.int64)
         self._mismatched: set[int] = set()
@@ -85,7 +84,8 @@ class Engine:
                 slot,
             )
             if reason == timeline.NEW_SERIES:
-                self.new_series(series_of(batch, row))
+                if not self._meet(batch, row):
+                    verdict[row] = Code.DIMENSION  # so `route` goes on behind it
             elif reason == timeline.NEW_PANE:
                 self._new_pane(batch, row)
             elif reason == timeline.NEW_STAMP:
@@ -112,16 +112,14 @@ class Engine:
                 "written by a newer streammon: use that version"
             )
 
+    @property
+    def active(self) -> list[ActiveBaseline]:
+        """Baselines that are in force, in order of activation."""
+        return self._baselines.entries
+
     def activate(self, active: ActiveBaseline) -> None:
         """A baseline is in force for panes that start at or after `effective_from`."""
-        baseline = self._baselines.get(active.baseline_id)
-        if baseline is None or baseline.content_hash != active.content_hash:
-            problem = "do not hold it" if baseline is None else "hold one of that name with another content"
-            raise UsageError(
-                f"baseline {active.baseline_id} is active for partition {self.partition} of {self.plan.topic}, but the "
-                f"baselines in the settings {problem}: name the directory that it was activated from"
-            )
-        self.active.append(active)
+        baseline = self._baselines.add(active)
         for number, series in enumerate(self.series.names):
             if (series.model_id, series.model_version) == (active.model_id, active.model_version):
                 self._take_layout(number, baseline.layout)
@@ -133,7 +131,7 @@ class Engine:
             for number, series in enumerate(self.series.names)
             if (series.model_id, series.model_version) == (model_id, model_version)
         ]
-        return max(own) if own and max(own) > -NEVER else None
+        return max(own, default=None)
 
     def _take_layout(self, number: int, layout: Layout) -> None:
         """Names and dimensions of a series are set once; a baseline with others is a mismatch."""
@@ -143,20 +141,32 @@ class Engine:
         elif known != layout:
             self._mismatched.add(number)
 
+    def _meet(self, batch: EventBatch, row: int) -> bool:
+        """The first event of a series, or the first beyond the limit. False, and nothing is kept, where it is bad.
+
+        So a series is known exactly from its first accepted event on: one that is met is not late.
+        """
+        series = series_of(batch, row) if len(self.series) < self.plan.max_series else OTHER
+        layout = self._first_layout(series)
+        lengths = len(layout.features), len(layout.classes), layout.embedding
+        if not all(timeline.right_size(*pair) for pair in zip(lengths, batch.list_length[row].tolist(), strict=True)):
+            return False
+        self.new_series(series)
+        return True
+
     def new_series(self, series: Series) -> None:
         """A series that is not known yet."""
-        baselines = [
-            self._baselines[active.baseline_id]
-            for active in self.active
-            if (active.model_id, active.model_version) == (series.model_id, series.model_version)
-        ]
-        number = self.series.add(series, baselines[0].layout if baselines else self.plan.layout(series))
-        for baseline in baselines:
+        number = self.series.add(series, self._first_layout(series))
+        for baseline in self._baselines.of(series):
             self._take_layout(number, baseline.layout)
+
+    def _first_layout(self, series: Series) -> Layout:
+        return next((baseline.layout for baseline in self._baselines.of(series)), self.plan.layout(series))
 
     def _new_pane(self, batch: EventBatch, row: int) -> None:
         number, pane_number = self._place(batch, row)
-        self.open_pane(number, pane_number, self._baseline_at(number, self.pane_start(pane_number)))
+        name, layout = self.series.names[number], self.series.layouts[number]
+        self.open_pane(number, pane_number, self._baselines.at(name, self.pane_start(pane_number), layout))
 
     def _new_stamps(self, batch: EventBatch, row: int) -> None:
         number, pane_number = self._place(batch, row)
@@ -169,7 +179,7 @@ class Engine:
     def _place(self, batch: EventBatch, row: int) -> tuple[int, int]:
         """Number of an event's series, and of its pane."""
         pane_number = (int(batch.ints[row, TS]) - self.plan.pane_origin) // self.plan.pane_width
-        return self.series.numbers[series_of(batch, row)], pane_number
+        return self.series.find(series_of(batch, row)), pane_number
 
     def open_pane(self, number: int, pane_number: int, baseline: Baseline | None, layout: Layout | None = None) -> int:
         """A new live pane of a series; returns its id. `layout` is the series' own if not given."""
@@ -179,17 +189,6 @@ class Engine:
         self.series.live[number][pane_number] = pane
         self.series.clocks.due[number] = min(int(self.series.clocks.due[number]), self._due(number, pane_number))
         return pane
-
-    def _baseline_at(self, number: int, pane_start: int) -> Baseline | None:
-        """The baseline in force for a pane: the last activated that is effective by its start."""
-        series = self.series.names[number]
-        for active in reversed(self.active):
-            if (active.model_id, active.model_version) != (series.model_id, series.model_version):
-                continue
-            if active.effective_from is None or active.effective_from <= pane_start:
-                baseline = self._baselines[active.baseline_id]
-                return baseline if baseline.layout == self.series.layouts[number] else None
-        return None
 
     def _add(self, batch: EventBatch, low: int, high: int, store: NDArray[np.int32], slot: NDArray[np.int32]) -> None:
         for kind, target in enumerate(self.panes.stores):
@@ -206,6 +205,10 @@ class Engine:
         mark = int(self.series.mark[number])
         ends = [next_end(spec, start, start + self.plan.pane_width, mark) for spec in self.specs]
         return min((end + self.plan.allowed_lateness for end in ends if end is not None), default=NEVER)
+
+    def fill(self) -> Fill:
+        """How full it is."""
+        return Fill(len(self.series), len(self.panes), self.panes.nbytes + self.series.nbytes)
 
     def clocks_now(self) -> NDArray[np.int64]:
         """Clock of every series at the current position."""

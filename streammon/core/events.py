@@ -37,6 +37,8 @@ REQ_ID, MODEL_ID, MODEL_VERSION, LANE, DATA_HASH, GIT_COMMIT, USER_ID_HASH, FEAT
 )
 FEATURES, PROBS, EMBEDDING = range(len(LISTS))
 
+KEY_FITS, KEY_NULL, KEY_DIFFERS = range(3)  # the record's key beside model_id; a source without keys: KEY_FITS
+
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
@@ -46,6 +48,7 @@ class EventBatch:
     offset: NDArray[np.int64]  # [n]
     timestamp: NDArray[np.int64]  # [n] record timestamp, microseconds
     code: NDArray[np.uint8]  # [n] errors.Code; the other columns of a row that is not OK are undefined
+    key: NDArray[np.uint8]  # [n] KEY_FITS, KEY_NULL or KEY_DIFFERS
     ints: NDArray[np.int64]  # [n, len(INTS)]
     floats: NDArray[np.float64]  # [n, len(FLOATS)]
     string_start: NDArray[np.int64]  # [n, len(STRINGS)]
@@ -69,6 +72,7 @@ class EventBatch:
             self.offset[cut],
             self.timestamp[cut],
             self.code[cut],
+            self.key[cut],
             self.ints[cut],
             self.floats[cut],
             self.string_start[cut],

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 
-from streammon.core.outputs import AlertEvent, AlertState, Measurement, MetricEvent, Series, alert_id
+from streammon.core.outputs import OTHER, AlertEvent, AlertState, Measurement, MetricEvent, Series, alert_id
 from streammon.core.plan import Policy
 from streammon.core.rules import Rule
 from streammon.core.rules.lifecycle import RuleMemory, Step, advance
@@ -14,6 +14,10 @@ from streammon.core.state import RuleState
 
 EVIDENCE = 5  # other features named in an alert
 IDLE = RuleMemory()
+OVERFLOW = (
+    ": this partition has more series than limits.series_per_partition, further ones are counted here, all as one. "
+    "Does a producer make up model ids, versions or lanes? If they are real, raise the limit"
+)
 
 
 class Judge:
@@ -55,6 +59,9 @@ class Judge:
             RuleState(series, rule, {f: asdict(m) for f, m in self._memory[series, rule].items()})
             for series, rule in sorted(self._changed)
         ]
+        for key in self._changed:
+            if not self._memory[key]:
+                del self._memory[key]
         self._changed.clear()
         return changed
 
@@ -81,6 +88,9 @@ class Judge:
 
 
 def _watches(rule: Rule, event: MetricEvent) -> bool:
+    """Whether the rule is about this window. OTHER is many models: a rule about it names it, no pattern does."""
+    if event.series == OTHER and rule.model != OTHER.model_id:
+        return False
     return rule.window == event.spec.text and all(
         fnmatchcase(part, pattern)
         for part, pattern in zip(event.series, (rule.model, rule.version, rule.lane), strict=True)
@@ -124,5 +134,6 @@ def _alert(
         git_commit=event.git_commit,
         evidence=tuple(strongest[:EVIDENCE]),
         action=rule.action,
-        summary=f"{rule.severity} {rule.id}: {what} {said} {seen} in {' '.join(event.series)} (n = {measurement.n})",
+        summary=f"{rule.severity} {rule.id}: {what} {said} {seen} in {' '.join(event.series)} (n = {measurement.n})"
+        + (OVERFLOW if event.series == OTHER else ""),
     )

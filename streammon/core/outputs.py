@@ -20,6 +20,10 @@ class Series(NamedTuple):
     lane: str
 
 
+OTHER = Series("__other__", "__other__", "__other__")
+"""Counts the events of all series beyond the plan's limit. It has no layout and no baseline."""
+
+
 class WindowSpec(NamedTuple):
     """Windows [start, start + size), one every `slide`, aligned to the epoch + offset. Microseconds."""
 

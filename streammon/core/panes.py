@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.core.aggregates import AGGREGATES
-from streammon.core.aggregates.base import References, State, merge, zero
+from streammon.core.aggregates.base import Placed, References, State, merge, zero
 from streammon.core.baseline import FINE_BINS, SCORE_BINS, Baseline, Layout
-from streammon.core.compiled import hash_bytes
+from streammon.core.compiled import hash_text
 from streammon.core.events import EventBatch
-from streammon.core.timeline import NONE, ONE, SEED, SEVERAL, PaneTable
+from streammon.core.timeline import NONE, ONE, SEVERAL, PaneTable
 
 BARE = Layout()
 """The layout of what needs no names; aggregates whose state is the same under it merge across layouts."""
@@ -59,18 +59,27 @@ class Store:
                 self.state[name][f.name][slot] = f.zero
         self._free.append(slot)
 
+    @property
+    def nbytes(self) -> int:
+        """Of the arrays, free slots included; baselines are not."""
+        arrays = [array for state in self.state.values() for array in state.values()]
+        return self.reference.nbytes + sum(array.nbytes for array in arrays)
+
     def add(self, batch: EventBatch, rows: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
         """Add event rows to slots, in order."""
+        placed = Placed(batch, rows, slots, self.reference, self.references)
         for aggregate in AGGREGATES:
             if self.fields[aggregate.name]:
-                aggregate.add(self.state[aggregate.name], batch, rows, slots, self.reference, self.references)
+                aggregate.add(self.state[aggregate.name], placed)
 
     def _grow(self) -> None:
         old = len(self.reference)
-        more = max(old, 16)
+        more = max(old // 2, 16)
         for name, fields in self.fields.items():
-            fresh = zero(fields, more)
-            self.state[name] = {f.name: np.concatenate((self.state[name][f.name], fresh[f.name])) for f in fields}
+            for f in fields:  # one at a time: of the greatest, old and new are there at once
+                room = zero((f,), old + more)[f.name]
+                room[:old] = self.state[name][f.name]
+                self.state[name][f.name] = room
         self.reference = np.concatenate((self.reference, np.zeros(more, np.int32)))
         self._free = list(range(old + more - 1, old - 1, -1))
 
@@ -81,7 +90,7 @@ class Panes:
     def __init__(self) -> None:
         self.stores: list[Store] = []
         self.bare = stack(BARE, [None])
-        self.table = _empty_table(0)
+        self.table = empty_table(0)
         self._stamps: list[list[str | None]] = []  # by id: the first data_hash and git_commit that are not null
         self._free: list[int] = []
 
@@ -91,7 +100,7 @@ class Panes:
             old = len(self.table.n)
             more = max(old, 16)
             held: tuple[Any, ...] = self.table
-            fresh: tuple[Any, ...] = _empty_table(more)
+            fresh: tuple[Any, ...] = empty_table(more)
             self.table = PaneTable(*(np.concatenate(pair) for pair in zip(held, fresh, strict=True)))
             self._stamps += [[None, None] for _ in range(more)]
             self._free = list(range(old + more - 1, old - 1, -1))
@@ -108,8 +117,7 @@ class Panes:
 
     def set_stamp(self, pane: int, k: int, text: str) -> None:
         """The first data_hash (k = 0) or git_commit (k = 1) of a pane."""
-        data = np.frombuffer(text.encode() or b"\0", np.uint8)  # frombuffer refuses an empty value
-        self.table.stamp[pane, k] = hash_bytes(data, 0, len(text.encode()), SEED)
+        self.table.stamp[pane, k] = hash_text(text)
         self.table.stamps[pane, k] = ONE
         self._stamps[pane][k] = text
 
@@ -117,7 +125,17 @@ class Panes:
         """Forget a pane."""
         self.stores[self.table.store[pane]].release(int(self.table.slot[pane]))
         self.table.n[pane] = 0
+        self._stamps[pane] = [None, None]
         self._free.append(pane)
+
+    def __len__(self) -> int:
+        """Live panes."""
+        return len(self.table.n) - len(self._free)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the arrays, rows that are free included."""
+        return sum(array.nbytes for array in self.table) + sum(store.nbytes for store in self.stores)
 
     def baseline(self, pane: int) -> str | None:
         """Id of the baseline that the pane's aggregates are built on."""
@@ -148,7 +166,8 @@ class Panes:
         return len(self.stores) - 1
 
 
-def _empty_table(n: int) -> PaneTable:
+def empty_table(n: int) -> PaneTable:
+    """Rows for n panes."""
     return PaneTable(
         number=np.zeros(n, np.int64),
         series=np.zeros(n, np.int32),
@@ -207,6 +226,7 @@ def stack(layout: Layout, baselines: Sequence[Baseline | None]) -> References:
         if classes
         else np.zeros(0, np.int64),
         class_length=length,
+        class_hash=np.array([hash_text(name) for name in layout.classes], np.uint64),
     )
     for row, baseline in enumerate(baselines):
         if baseline is None:

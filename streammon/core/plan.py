@@ -16,7 +16,7 @@ from typing import Any
 
 from streammon.core.baseline import Layout
 from streammon.core.errors import UsageError
-from streammon.core.outputs import Series, WindowSpec
+from streammon.core.outputs import OTHER, Series, WindowSpec
 from streammon.core.rules import RULES, Rule
 
 SECOND = 1_000_000  # microseconds
@@ -69,6 +69,7 @@ class Plan:
     max_future_skew: int = 300 * SECOND
     models: tuple[ModelShape, ...] = ()  # the first that matches counts
     max_panes: int = 10_000  # per window
+    max_series: int = 1_000  # per partition; events of any further one count for OTHER
     decoding: str = ""  # canonical JSON of framing, schema fingerprints and mapping
     policy: Policy = field(default_factory=Policy)
 
@@ -77,13 +78,23 @@ class Plan:
             raise UsageError("windows: at least one window is needed, for example 1m")
         if len(set(self.windows)) != len(self.windows):
             raise UsageError("windows: a window is named twice")
+        if self.max_series < 1:
+            raise UsageError(f"max_series: {self.max_series}, but there has to be room for one")
         for spec in self.windows:
+            if not 0 < spec.slide <= spec.size:
+                raise UsageError(f"windows: {spec.text} would leave times that no window covers: size >= slide > 0")
             panes = spec.size // self.pane_width
             if panes > self.max_panes:
                 raise UsageError(
                     f"windows: {spec.text} would have {panes} panes of {self.pane_width / SECOND:g} s, more than "
-                    f"max_panes ({self.max_panes}): choose sizes with a greater common divisor"
+                    f"limits.panes_per_window ({self.max_panes}): choose sizes with a greater common divisor"
                 )
+        if self.open_panes > self.max_panes + 2:
+            raise UsageError(
+                f"allowed_lateness: {self.allowed_lateness / SECOND:g} s would keep {self.open_panes - 2} panes of "
+                f"{self.pane_width / SECOND:g} s open, more than limits.panes_per_window ({self.max_panes}): "
+                "shorten it, or choose windows with a greater common divisor"
+            )
 
     @cached_property
     def pane_width(self) -> int:
@@ -95,6 +106,20 @@ class Plan:
     def pane_origin(self) -> int:
         """Start of pane 0."""
         return self.windows[0].offset % self.pane_width
+
+    @property
+    def open_panes(self) -> int:
+        """Most panes of a series that take events at once: they lie between its sealing mark and its clock."""
+        return self.allowed_lateness // self.pane_width + 2
+
+    @property
+    def live_panes(self) -> int:
+        """Most panes of a series that are held at once: the open ones, and the sealed ones of windows still open.
+
+        A live pane starts in (mark - longest window, mark + lateness], where windows that end by the mark have closed.
+        """
+        longest = max(spec.size for spec in self.windows)
+        return -(-(longest + self.allowed_lateness) // self.pane_width)
 
     def pane_after(self, time: int) -> int:
         """Start of the first pane that begins after `time`."""
@@ -108,6 +133,8 @@ class Plan:
 
     def layout(self, series: Series) -> Layout:
         """Declared dimensions of a series without a baseline."""
+        if series == OTHER:
+            return Layout()
         return next((shape.layout for shape in self.models if fnmatchcase(series.model_id, shape.match)), Layout())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -32,6 +32,14 @@ class Origin(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...]
 
 
+class Slices(NamedTuple):
+    """Byte strings as columns."""
+
+    buffer: NDArray[np.uint8]
+    start: NDArray[np.int64]  # [n] in buffer; null: -1
+    end: NDArray[np.int64]  # [n]
+
+
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
     """Records as columns. `runs` cover all rows. A null value has start -1."""
@@ -43,6 +51,7 @@ class RecordBatch:
     timestamp: NDArray[np.int64]  # [n] microseconds
     runs: tuple[Run, ...]
     origin: Callable[[int], Origin]  # the record in one row
+    keys: Slices | None = None  # None: the source has no keys at all
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -52,6 +61,12 @@ class Decoder(Protocol):
     """Records to events. A bad record gets a code in its row and never disturbs another row."""
 
     def decode(self, records: RecordBatch) -> EventBatch: ...
+
+
+class Explain(Protocol):
+    """For dead letters: names the field at fault, if there is one, and says what is wrong. One record at a time."""
+
+    def __call__(self, value: bytes | None, code: Code, timestamp: int, /) -> tuple[str | None, str]: ...
 
 
 class DeadLetter(NamedTuple):
@@ -144,8 +159,14 @@ class Source(Protocol):
     def seek(self, positions: Mapping[int, int]) -> None:
         """Read the assigned partitions from these positions; called once they are all known."""
 
+    def pause(self, partitions: Collection[int]) -> None:
+        """Deliver nothing of these partitions, while polling goes on, until `resume` or `seek`."""
+
+    def resume(self, partitions: Collection[int]) -> None:
+        """Go on with paused partitions, at the record behind the last one that was delivered."""
+
     def finished(self) -> bool:
-        """Whether no more records will ever come (files); a broker never finishes."""
+        """Whether nothing will ever come of the partitions that are not paused (files); a broker never finishes."""
 
     def close(self) -> None: ...
 
@@ -172,7 +193,7 @@ class Sink(Protocol):
         """Returns the commit's token. Raises CommitRefusedError or OutcomeUnknownError."""
 
     def reset(self, fenced: bool) -> None:
-        """Start afresh after an unknown outcome. Raises errors.Fenced when this is the second time in a row."""
+        """Start afresh after an unknown outcome. Raises errors.Fenced if another worker has taken over."""
 
     def close(self) -> None: ...
 
@@ -211,7 +232,12 @@ class Observer:
     def paused(self, partition: int, position: int, reason: str) -> None:
         """A partition is read no further until it is assigned anew; its state and membership are kept."""
 
-    def restored(self, partition: int, restored: Restored, position: int) -> None: ...
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """These partitions, perhaps none, are all that this worker has; they are brought up one after another."""
+
+    def restored(self, partition: int, restored: Restored, position: int, seconds: float) -> None:
+        """State was read back in that time; the log is read again from the snapshot up to `position`, then `live`."""
+
     def live(self, partition: int, position: int) -> None: ...
     def kept(self, partition: int, position: int) -> None: ...
     def revoked(self, partitions: Sequence[int]) -> None: ...

@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from streammon.core.baseline import Layout
 from streammon.core.events import LANE, MODEL_ID, MODEL_VERSION, EventBatch
-from streammon.core.outputs import Series
+from streammon.core.outputs import OTHER, Series
 from streammon.core.timeline import FARTHEST, NEVER, Clocks, Table, key_hash
 
 
 class SeriesBook:
-    """Numbers series in order of appearance. A series is never forgotten: its clock says what is sealed."""
+    """Numbers series in order of appearance. A series is never forgotten: its clock says what is sealed.
+
+    Once OTHER is among them, every key that is not known counts for it.
+    """
 
     def __init__(self, open_panes: int, specs: int) -> None:
         self.names: list[Series] = []
@@ -27,7 +30,9 @@ class SeriesBook:
             np.zeros(0, np.uint8),
             np.zeros((0, 3), np.int64),
             np.zeros((0, 3), np.int32),
+            -1,
         )
+        self._used = 0  # of the table's bytes
         self.clocks = _empty_clocks(0, open_panes)
         self.mark = np.zeros(0, np.int64)  # windows with an end up to here have closed
         self.late_reported = np.zeros((0, specs), np.int64)
@@ -41,11 +46,14 @@ class SeriesBook:
         if number == len(self.clocks.own):
             self._grow(max(16, number))
         parts = [part.encode() for part in series]
-        start = len(self.table.bytes)
-        ends = np.cumsum([len(part) for part in parts])
-        key = np.frombuffer(b"".join(parts), np.uint8)
-        self.table = self.table._replace(bytes=np.concatenate((self.table.bytes, key)))
-        self.table.start[number] = start + np.concatenate(([0], ends[:-1]))
+        ends = self._used + np.cumsum([len(part) for part in parts])
+        if ends[-1] > len(self.table.bytes):
+            room = np.zeros(2 * int(ends[-1]), np.uint8)
+            room[: self._used] = self.table.bytes[: self._used]
+            self.table = self.table._replace(bytes=room)
+        self.table.bytes[self._used : ends[-1]] = np.frombuffer(b"".join(parts), np.uint8)
+        self.table.start[number] = (self._used, *ends[:-1])
+        self._used = int(ends[-1])
         self.table.length[number] = [len(part) for part in parts]
         row_start, row_length = _as_row(self.table, number)
         self.table.hash[number] = key_hash(self.table.bytes, row_start, row_length, 0)
@@ -54,6 +62,8 @@ class SeriesBook:
         self.layouts.append(layout)
         self.live.append({})
         self.expect(number, layout)
+        if series == OTHER:
+            self.table = self.table._replace(unknown=number)
         if 2 * len(self.names) > len(self.table.places):
             self.table = self.table._replace(places=np.full(2 * len(self.table.places), -1, np.int32))
             for known in range(len(self.names)):
@@ -61,6 +71,16 @@ class SeriesBook:
         else:
             self._place(number)
         return number
+
+    def find(self, series: Series) -> int:
+        """Number of the series that events with this key count for."""
+        return self.numbers.get(series, self.table.unknown)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the arrays."""
+        arrays = (*self.clocks, self.mark, self.late_reported, *self.table[:-1])
+        return sum(array.nbytes for array in arrays)
 
     def expect(self, number: int, layout: Layout) -> None:
         """Set the names and dimensions of a series."""

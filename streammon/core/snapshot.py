@@ -11,7 +11,7 @@ from streammon.core.errors import UsageError
 from streammon.core.panes import BARE
 from streammon.core.plan import Plan
 from streammon.core.state import FORMAT, ClockState, HeaderState, PaneState
-from streammon.core.timeline import NEVER, SEVERAL, P
+from streammon.core.timeline import SEVERAL, P
 
 
 def panes(engine: Engine) -> list[PaneState]:
@@ -40,7 +40,7 @@ def panes(engine: Engine) -> list[PaneState]:
 
 
 def clocks(engine: Engine) -> list[ClockState]:
-    """Every series that has an accepted event."""
+    """Every series."""
     c, now = engine.series.clocks, engine.clocks_now()
     return [
         ClockState(
@@ -54,7 +54,6 @@ def clocks(engine: Engine) -> list[ClockState]:
             },
         )
         for number, series in enumerate(engine.series.names)
-        if c.own[number] > -NEVER
     ]
 
 

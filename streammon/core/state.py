@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streammon.core.outputs import Series
 
-FORMAT = 1  # of the changelog; another number means that this version cannot read the state
+FORMAT = 2  # of the changelog; another number means that this version cannot read the state
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,15 +22,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.core.compiled import hash_bytes, kernel, same_bytes
+from streammon.core.compiled import SEED, hash_bytes, kernel, same_bytes
 from streammon.core.errors import Code
 from streammon.core.events import DATA_HASH, EMBEDDING, FEATURES, GIT_COMMIT, LANE, MODEL_ID, MODEL_VERSION, PROBS, TS
 
 NEVER = 1 << 62  # microseconds; far beyond every time, and sums of two do not overflow
 FARTHEST = 1 << 60  # a ts beyond is RANGE
+LONGEST_KEY = 16_384  # bytes of model_id, model_version or lane; longer is RANGE, so that keys cannot fill the memory
+LONGEST_STAMP = 1_024  # bytes of data_hash or git_commit, likewise: each pane keeps one
 LATE = 255  # verdict on an event whose pane is sealed; not an errors.Code: such an event is good, but too late
-
-SEED = np.uint64(0)  # of hashes
 
 P, DUE = 0, 1  # elements of `progress`
 
@@ -50,6 +50,7 @@ class Table(NamedTuple):
     bytes: NDArray[np.uint8]
     start: NDArray[np.int64]  # [series, 3]
     length: NDArray[np.int32]  # [series, 3]
+    unknown: int  # number of the series that keys not in the table count for; -1 while there is room for new ones
 
 
 class Clocks(NamedTuple):
@@ -123,6 +124,18 @@ def find_series(table, buffer, start, length, row, h):  # type: ignore[no-untype
 
 
 @kernel
+def too_long(length, row):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    """Whether a part of the key, or a stamp, is longer than is kept."""
+    for k in range(3):
+        if length[row, MODEL_ID + k] > LONGEST_KEY:
+            return True
+    for k in range(2):  # noqa: SIM110 - numba compiles no generator expressions
+        if length[row, STAMPS[k]] > LONGEST_STAMP:
+            return True
+    return False
+
+
+@kernel
 def right_size(expected: int, length: int) -> bool:
     """0 expected: unknown; 0 long: not recorded."""
     return expected * length == 0 or expected == length
@@ -155,6 +168,9 @@ def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
         slot[i] = -1
         if verdict[i] != OK:
             continue
+        if too_long(string_length, i):
+            verdict[i] = RANGE
+            continue
         ts = ints[i, TS]
         if ts > timestamp[i] + scale.skew:
             verdict[i] = FUTURE
@@ -163,6 +179,8 @@ def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
             verdict[i] = RANGE
             continue
         s = find_series(table, buffer, string_start, string_length, i, key_hash(buffer, string_start, string_length, i))
+        if s < 0:
+            s = table.unknown
         if s < 0:
             return i, NEW_SERIES
         if not (

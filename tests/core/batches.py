@@ -16,11 +16,23 @@ FEATURES, CLASSES, EMBEDDING = ("age", "income", "tenure"), ("cat", "dog"), 2  #
 AWKWARD: dict[str, tuple[Any, ...]] = {
     "http_status": (200, 200, 404, 503, 0, 99, 999, -1, 600),
     "timed_out": (0, 0, 1),
+    "key": (0, 0, 1, 2),
+    "req_id": (*(f"request-{number:x}" for number in range(200)), "again", "again", "", None),
     "latency_ms": (12.5, 80.0, 81.0, 1e-9, 0.0, -0.0, -3.0, 1e300, np.inf, -np.inf, np.nan),
     "score": (0.1, 0.29, 0.5, 1.0, 0.0, -0.1, 1.5, 1e300, np.inf, np.nan),
     "prediction": ("cat", "dog", "bird", "", None),
     "model_version": ("1", None),
-    "probs": ((0.25, 0.75), (0.0, 1.0), (np.nan, 1.0), (np.inf, 0.0), (-1.0, 2.0), (1e300, 0.0), ()),
+    "probs": (
+        (0.25, 0.75),
+        (0.0, 1.0),
+        (-0.0, 1.0),
+        (0.0, 1.0000001),
+        (np.nan, 1.0),
+        (np.inf, 0.0),
+        (-1.0, 2.0),
+        (1e300, 0.0),
+        (),
+    ),
     "embedding": ((0.5, -0.25), ()),
 }
 AWKWARD_FEATURES = (0.0, 0.1, -1.7, 2.5, 1000.0, -1e99, 1e99, 1e300, -1e300, np.inf, -np.inf, np.nan)

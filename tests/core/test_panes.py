@@ -90,11 +90,11 @@ def test_windows_of_several_layouts_or_baselines_keep_what_does_not_depend_on_th
     for pane in (bare, plain, based):
         add(panes, pane, seed=pane)
     of_two_layouts = merged(panes.stores, panes.table, [[bare, plain]], anchored=False, layout=BARE)
-    assert sorted(of_two_layouts) == ["latency", "traffic"]
+    assert sorted(of_two_layouts) == ["duplicates", "latency", "traffic"]
     of_two_baselines = merged(panes.stores, panes.table, [[plain, based]], anchored=False, layout=NAMED)
-    assert sorted(of_two_baselines) == ["latency", "prediction", "traffic"]
+    assert sorted(of_two_baselines) == ["duplicates", "latency", "prediction", "traffic"]
     of_one = merged(panes.stores, panes.table, [[based]], anchored=True, layout=NAMED)
-    assert sorted(of_one) == ["histogram", "latency", "moments", "prediction", "traffic"]
+    assert sorted(of_one) == ["duplicates", "histogram", "latency", "moments", "prediction", "traffic"]
     expected = panes.state(bare)["latency.n"] + panes.state(plain)["latency.n"]
     assert of_two_layouts["latency"]["n"].tolist() == [expected]
 

@@ -37,7 +37,7 @@ RULE = Threshold(id="slow", measurement="latency.p95", window=MINUTE.text, above
 )
 def test_panes_are_as_wide_as_all_windows_allow(windows: list[tuple[int, int, int]], width: int, origin: int) -> None:
     """The greatest common divisor of sizes, slides and differences of offsets."""
-    plan = Plan("t", tuple(WindowSpec(*window) for window in windows))
+    plan = Plan("t", tuple(WindowSpec(*window) for window in windows), allowed_lateness=0)
     assert (plan.pane_width, plan.pane_origin) == (width, origin)
 
 
@@ -58,6 +58,7 @@ def test_the_hash_is_of_all_settings_but_the_policy() -> None:
         {"max_future_skew": 0},
         {"models": (ModelShape("*", Layout(("a",))),)},
         {"max_panes": 9},
+        {"max_series": 9},
         {"decoding": "{}"},
     ],
 )
@@ -68,14 +69,14 @@ def test_whatever_else_changes_the_hash_changes(change: dict[str, object]) -> No
 def test_every_setting_is_hashed() -> None:
     """A new field of the plan gets a line in the test above."""
     assert set(asdict(PLAN)) == {
-        "topic", "windows", "allowed_lateness", "idle_grace", "max_future_skew", "models", "max_panes", "decoding",
-        "policy",
+        "topic", "windows", "allowed_lateness", "idle_grace", "max_future_skew", "models", "max_panes", "max_series",
+        "decoding", "policy",
     }  # fmt: skip
 
 
 def test_the_hash_does_not_change_between_versions() -> None:
     """State is refused under another hash, so a hash that moved would strand every worker."""
-    assert PLAN.hash == "a600a5df34d9126dad2a747b42bb48d4"
+    assert PLAN.hash == "c79e7ee0a0cc6292a177f2d0391dc710"
     assert Policy((RULE,)).hash == "22ea1959dbd4cda0ebeeee9771c429c0"
 
 
@@ -102,11 +103,25 @@ def test_a_window_named_twice_is_refused() -> None:
         Plan("t", (MINUTE, WindowSpec(1, 1), MINUTE))
 
 
+def test_windows_with_gaps_between_them_are_refused() -> None:
+    """A pane that lies in no window would never be let go."""
+    with pytest.raises(UsageError, match="60/61/0 would leave times that no window covers"):
+        Plan("t", (WindowSpec(60, 61),), allowed_lateness=0)
+
+
+def test_panes_that_are_held() -> None:
+    """1 m and 1 h with 10 s: open are 2, live 60 of the hour and the one that events ahead of its end are in."""
+    plan = Plan("t", (MINUTE, WindowSpec(3_600_000_000, 3_600_000_000)))
+    assert (plan.open_panes, plan.live_panes) == (2, 61)
+    assert replace(PLAN, allowed_lateness=0).live_panes == 1
+    assert replace(PLAN, allowed_lateness=60_000_001).live_panes == 3
+
+
 def test_a_window_of_too_many_panes_is_refused_by_name() -> None:
     """1 h and 7 s share panes of 1 s: 3600 in the long one."""
     hour, odd = WindowSpec(3_600_000_000, 3_600_000_000), WindowSpec(7_000_000, 7_000_000)
     assert Plan("t", (hour, odd), max_panes=3600).pane_width == 1_000_000
-    with pytest.raises(UsageError, match=rf"{hour.text} would have 3600 panes of 1 s.*max_panes \(3599\)"):
+    with pytest.raises(UsageError, match=rf"{hour.text} would have 3600 panes of 1 s.*panes_per_window \(3599\)"):
         Plan("t", (hour, odd), max_panes=3599)
 
 

@@ -43,7 +43,7 @@ def test_five_thousand_series_are_found_again() -> None:
 
 def test_an_engine_counts_five_thousand_series_apart() -> None:
     """Each has one event in its first window, and all of them close where the partition has moved on."""
-    engine = Engine(plan(), 0, {})
+    engine = Engine(plan(max_series=10_000), 0, {})
     names = [f"m{k}" for k in range(5_000)]
     engine.feed(events([{"ts": k % 60, "model_id": name} for k, name in enumerate(names)]))
     fed = engine.feed(events([{"ts": 10_000, "model_id": "last"}], first=5_000))

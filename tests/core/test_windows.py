@@ -44,7 +44,7 @@ def test_the_next_end_is_the_least_beyond_the_mark(spec: WindowSpec, pane: int, 
 @given(st.lists(specs, min_size=1, max_size=3, unique=True), st.integers(-1000, 1000))
 def test_every_window_is_a_run_of_panes(windows: list[WindowSpec], time: int) -> None:
     """Whatever the offsets: windows begin and end at the edge of a pane, and `pane_after` is the next edge."""
-    plan = Plan("t", tuple(windows))
+    plan = Plan("t", tuple(windows), allowed_lateness=0)
     for spec in windows:
         for edge in (spec.offset, spec.offset + spec.slide, spec.offset + spec.size):
             assert (edge - plan.pane_origin) % plan.pane_width == 0

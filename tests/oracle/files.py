@@ -38,6 +38,7 @@ class BadRecord(Exception):
 class Record(NamedTuple):
     offset: int
     timestamp: int  # of the record, microseconds
+    key: bytes | None
     value: bytes | None
 
 
@@ -64,7 +65,7 @@ def from_envelopes(envelopes: Iterable[Mapping[str, Any]]) -> dict[int, list[Rec
     for envelope in envelopes:
         time = envelope["timestamp"]
         timestamp = microseconds(time) if isinstance(time, datetime) else time * 1000
-        record = Record(envelope["offset"], timestamp, envelope["value"])
+        record = Record(envelope["offset"], timestamp, envelope["key"], envelope["value"])
         partitions.setdefault(envelope["partition"], []).append(record)
     return {number: sorted(partitions[number], key=lambda record: record.offset) for number in sorted(partitions)}
 
@@ -186,14 +187,17 @@ class _Walk:
         return self.skip(kind, at)  # {"type": {...}}
 
     def blocks(self, at: int, item: list[Any]) -> int:
+        least = sum({"float": 4, "double": 8, "string": 1}[kind] for kind in item)
         while True:
             count, at = self.integer(at)
             if count == 0:
                 return at
             size = None
             if count < 0:  # the block's size in bytes follows
-                count = -count
                 size, at = self.integer(at)
+                if count == -(2**63) or not 0 <= size <= len(self.data) - at or -count * least > size:
+                    raise BadRecord("RANGE")
+                count = -count
             begin = at
             if item == ["float"]:
                 at = self.behind(at, 4 * count)
@@ -242,7 +246,12 @@ def check_series(event: Event) -> None:
     if event.get("ts") is None or event.get("model_id") is None:
         raise BadRecord("MISSING", "ts" if event.get("ts") is None else "model_id")
     for name in ("model_id", "model_version", "lane"):
-        if event[name] == "*":
+        if event[name] == "*" or len((event[name] or "").encode()) > 16_384:
+            raise BadRecord("RANGE", name)
+    if event["model_id"] == "__other__":
+        raise BadRecord("RANGE", "model_id")
+    for name in ("data_hash", "git_commit"):
+        if len((event.get(name) or "").encode()) > 1_024:
             raise BadRecord("RANGE", name)
 
 

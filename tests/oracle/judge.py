@@ -143,6 +143,8 @@ def publishing_order(metric: Metric) -> tuple[Any, ...]:
 
 
 def _watches(rule: Mapping[str, Any], metric: Metric) -> bool:
+    if metric["model_id"] == "__other__" != rule["model"]:
+        return False  # a pattern does not speak of what is over the limit on series
     patterns = zip(series_of(metric), (rule["model"], rule["version"], rule["lane"]), strict=True)
     return rule["window"] == spec_of(metric).text and all(fnmatchcase(text, pattern) for text, pattern in patterns)
 

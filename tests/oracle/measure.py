@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from math import isfinite, isinf, isnan, log, nan, sqrt
+from math import isfinite, isnan, log, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from tests.oracle.files import Baseline, Event, Shape
 
 Row = dict[str, Any]
 SCORE_BINS = 100
+SAMPLED_IDS = 64
+WORD = (1 << 64) - 1
 QUANTILES = (("p50", 50), ("p95", 95), ("p99", 99))  # percent, so that the order statistic is exact
 
 
@@ -79,20 +81,49 @@ def traffic(events: Sequence[Event], size: int) -> list[Row]:
         row("traffic.rate_5xx", share(sum(500 <= s <= 599 for s in valid), len(valid)), len(valid)),
         row("traffic.invalid_status", sum(s != 0 and not 100 <= s <= 599 for s in statuses), n),
         row("traffic.timeout_rate", share(sum(bool(event["timed_out"]) for event in events), n), n),
+        row("traffic.key_null_rate", share(sum(event["key"] is None for event in events), n), n),
+        row("traffic.key_mismatch_rate", share(sum(map(other_key, events)), n), n),
+        duplicates(events),
     ]
+
+
+def other_key(event: Event) -> bool:
+    return event["key"] is not None and event["key"] != event["model_id"].encode()
+
+
+def duplicates(events: Sequence[Event]) -> Row:
+    """Of the 64 ids with the smallest hashes: the share of their events that are not the first of their id."""
+    times = Counter(event["req_id"] for event in events if event["req_id"])
+    sampled = sorted(times, key=lambda req_id: id_hash(req_id.encode()))[:SAMPLED_IDS]
+    n = sum(times[req_id] for req_id in sampled)
+    return row("traffic.duplicate_rate", share(n - len(sampled), n), n)
+
+
+def id_hash(data: bytes) -> int:
+    """Words of eight bytes, multiplied and folded, then splitmix64's last step; the upper 63 bits."""
+    h = len(data) * 0x9E3779B97F4A7C15 & WORD
+    whole = len(data) // 8 * 8
+    for start in range(0, whole, 8):
+        h = (h ^ int.from_bytes(data[start : start + 8], "little")) * 0xFF51AFD7ED558CCD & WORD
+        h ^= h >> 32
+    h = (h ^ int.from_bytes(data[whole:], "big")) * 0xC4CEB9FE1A85EC53 & WORD
+    h ^= h >> 32
+    h = (h ^ h >> 30) * 0xBF58476D1CE4E5B9 & WORD
+    h = (h ^ h >> 27) * 0x94D049BB133111EB & WORD
+    return (h ^ h >> 31) >> 1
 
 
 def latency(events: Sequence[Event]) -> list[Row]:
     values = [event["latency_ms"] for event in events if event["latency_ms"] is not None]
-    good = sorted(value for value in values if isfinite(value) and value >= 0)
-    in_order = [value for value in values if isfinite(value) and value >= 0]
+    in_order = [value for value in values if finite(value) and value >= 0]
+    good = sorted(in_order)
     n = len(good)
     rows = [row(f"latency.{name}", good[percent * (n - 1) // 100] if good else None, n) for name, percent in QUANTILES]
     return [
         *rows,
         row("latency.mean", mean(in_order), n),
         row("latency.max", good[-1] if good else None, n),
-        row("latency.invalid", sum(value < 0 or isinf(value) for value in values), len(events)),
+        row("latency.invalid", sum(value < 0 or value > 1e100 for value in values), len(events)),
     ]
 
 
@@ -100,7 +131,8 @@ def prediction(events: Sequence[Event], classes: Sequence[str]) -> list[Row]:
     n = len(events)
     scores = [event["score"] for event in events if event["score"] is not None]
     good = [score for score in scores if finite(score)]
-    probs = [event["probs"] for event in events if event["probs"] and all(map(finite, event["probs"]))]
+    recorded = [event["probs"] for event in events if event["probs"]]
+    probs = [vector for vector in recorded if all(0 <= p <= 1 for p in vector)]
     entropies = [sum(-p * log(p) for p in vector if p > 0) for vector in probs]
     rows = [
         row("prediction.score_mean", mean(good), len(good)),
@@ -110,6 +142,7 @@ def prediction(events: Sequence[Event], classes: Sequence[str]) -> list[Row]:
     if classes:
         rows.append(row("prediction.entropy", mean(entropies), len(probs)))
         rows.append(row("prediction.top_probability", mean([max(vector) for vector in probs]), len(probs)))
+        rows.append(row("prediction.probs_invalid", len(recorded) - len(probs), n))
         predicted = [event["prediction"] for event in events if event["prediction"] is not None]
         counts, total = Counter(predicted), len(predicted)
         unseen = sum(label not in classes for label in predicted)

@@ -6,6 +6,8 @@ Configuration, a plain dict, all durations in microseconds (defaults as in the p
     allowed_lateness  10 s
     idle_grace        300 s
     max_future_skew   300 s
+    max_series        1,000 of a partition; an event of any further one is one of the series OTHER
+    max_record_bytes  1 MiB
     baselines         [directory or Baseline, ...], active from the beginning
     models            [{"match": shell pattern on model_id, "features": [...], "classes": [...], "embedding": 0}, ...]
     rules             [{fields of a threshold rule}, ...]
@@ -35,6 +37,7 @@ from tests.oracle.judge import Alert, Judge, Metric, metric_id
 from tests.oracle.measure import measure
 
 SECOND = 1_000_000
+OTHER = Series("__other__", "__other__", "__other__")
 
 
 class DeadLetter(NamedTuple):
@@ -68,6 +71,8 @@ class Models:
         return self.baselines.get((series.model_id, series.model_version))
 
     def shape(self, series: Series) -> Shape:
+        if series == OTHER:
+            return Shape()
         baseline = self.baseline(series)
         if baseline is not None:
             return baseline.shape
@@ -104,11 +109,18 @@ def _run_partition(
             result.tombstones.append((partition, record.offset))
             continue
         try:
-            event = decode(record.value)
+            if len(record.value) > config.get("max_record_bytes", 1 << 20):
+                raise BadRecord("OVERSIZED")
+            event = decode(record.value) | {"key": record.key}
             check_series(event)
             series = Series(event["model_id"], event["model_version"], event["lane"])
             if event["ts"] > record.timestamp + config.get("max_future_skew", 300 * SECOND):
                 raise BadRecord("FUTURE", "ts")
+            if event["ts"] <= -(1 << 60):  # no time; sums with it would not fit 64 bits
+                raise BadRecord("RANGE", "ts")
+            known = timeline.series.keys() - {OTHER}  # those that have had an accepted event
+            if series not in known and len(known) >= config.get("max_series", 1000):
+                series = OTHER
             check_dimensions(event, models.shape(series))
         except BadRecord as bad:
             result.dead_letters.append(DeadLetter(partition, record.offset, bad.code))

@@ -49,12 +49,22 @@ CONFIG: dict[str, Any] = {
     "rules": RULES,
 }
 
+OVERFLOW: dict[str, Any] = {  # of streams with a limit on series that they reach
+    "id": "too-many-series",
+    "measurement": "traffic.count",
+    "window": f"{MINUTE}/{MINUTE}/0",
+    "above": 1,
+    "model": "__other__",
+}
+NO_LIMIT: st.SearchStrategy[int | None] = st.none()
+
 
 class Item(NamedTuple):
     """One record: an event, or, where there is none, the bytes of a bad record (None: a tombstone)."""
 
     timestamp: int  # of the record, microseconds, a multiple of 1000
     model_id: str
+    key: bytes | None
     event: Event | None
     raw: bytes | None = None
 
@@ -72,7 +82,7 @@ class Stream:
     def records(self) -> dict[int, list[Record]]:
         """For the oracle."""
         return {
-            partition: [Record(offset, item.timestamp, item.value) for offset, item in enumerate(items)]
+            partition: [Record(offset, item.timestamp, item.key, item.value) for offset, item in enumerate(items)]
             for partition, items in self.partitions.items()
         }
 
@@ -85,7 +95,7 @@ class Stream:
                 "offset": offset,
                 "timestamp": item.timestamp // 1000,
                 "timestamp_type": "LogAppendTime",
-                "key": item.model_id.encode(),
+                "key": item.key,
                 "value": item.value,
                 "headers": [],
             }
@@ -94,15 +104,17 @@ class Stream:
         ]
 
 
-def streams(partitions: int = 2, max_events: int = 150) -> st.SearchStrategy[Stream]:
+def streams(
+    partitions: int = 2, max_events: int = 150, max_series: st.SearchStrategy[int | None] = NO_LIMIT
+) -> st.SearchStrategy[Stream]:
     """Streams whose timeline (what kind of event, of which series, when) is drawn, so that it shrinks."""
     step = st.tuples(st.sampled_from(sorted(KINDS)), st.integers(0, 3), st.integers(0, 40), st.integers(0, 2**16))
     steps = st.lists(step, max_size=max_events)
-    return st.lists(steps, min_size=partitions, max_size=partitions).map(_stream)
+    return st.builds(_stream, st.lists(steps, min_size=partitions, max_size=partitions), max_series)
 
 
-def random_stream(seed: int, events: int = 300, partitions: int = 2) -> Stream:
-    """The same stream for the same arguments."""
+def random_stream(seed: int, events: int = 300, partitions: int = 2, max_series: int | None = None) -> Stream:
+    """The same stream for the same arguments. A partition has five series; `max_series`, if given, is the limit."""
     rng = np.random.default_rng(seed)
     names = list(KINDS)
     weights = np.array([WEIGHTS.get(name, 1.0) for name in names])
@@ -111,7 +123,7 @@ def random_stream(seed: int, events: int = 300, partitions: int = 2) -> Stream:
         kinds = rng.choice(len(names), size=events, p=weights / weights.sum())
         numbers = rng.integers(0, (4, 41, 2**16), size=(events, 3))
         drawn.append([(names[kind], *map(int, row)) for kind, row in zip(kinds, numbers, strict=True)])
-    return _stream(drawn)
+    return _stream(drawn, max_series)
 
 
 # --- how a step becomes a record --------------------------------------------------------------------------------------
@@ -135,12 +147,15 @@ class _Partition:
 
     def add(self, series: Series, ts: int, rng: np.random.Generator, **values: Any) -> Event:
         event = _event(series, ts, len(self.items), rng) | values
-        self.items.append(Item(self.now // 1000 * 1000, series.model_id, event))
+        model = series.model_id
+        key = _pick(rng, (model.encode(),) * 8 + (None, b"", b"somebody", model.encode() + b" "))
+        self.items.append(Item(self.now // 1000 * 1000, model, key, event))
         self.greatest = max(self.greatest, ts)
         return event
 
     def add_raw(self, raw: bytes | None) -> None:
-        self.items.append(Item(self.now // 1000 * 1000, self.series[0].model_id, None, raw))
+        model = self.series[0].model_id
+        self.items.append(Item(self.now // 1000 * 1000, model, model.encode(), None, raw))
 
 
 Kind = Callable[[_Partition, Series, int, np.random.Generator], None]
@@ -191,8 +206,13 @@ def _dimension(p: _Partition, series: Series, number: int, rng: np.random.Genera
 
 
 def _reserved(p: _Partition, series: Series, number: int, rng: np.random.Generator) -> None:
-    name = ("model_id", "model_version", "lane")[number % 3]
-    p.add(series, p.now, rng, **{name: "*"})
+    """A key that stands for something else, or is too long by one byte, or not quite."""
+    name = ("model_id", "model_version", "lane", "data_hash", "git_commit")[number % 5]
+    if number % 5 < 3:
+        text = ("*", "*", "é" * 8_192 + "x")[number // 5 % 3]
+    else:
+        text = "h" * (1_024 + number // 5 % 2)
+    p.add(series, p.now, rng, **({"model_id": "__other__"} if number == 40 else {name: text}))
 
 
 def _tombstone(p: _Partition, series: Series, number: int, rng: np.random.Generator) -> None:
@@ -233,7 +253,7 @@ KINDS: dict[str, Kind] = {
 WEIGHTS = {"live": 30.0, "out_of_order": 8.0, "late": 3.0, "edge": 4.0, "batch": 2.0, "jump": 2.0, "ahead": 0.3}
 
 
-def _stream(drawn: list[list[tuple[str, int, int, int]]]) -> Stream:
+def _stream(drawn: list[list[tuple[str, int, int, int]]], max_series: int | None) -> Stream:
     partitions = {}
     for number, steps in enumerate(drawn):
         partition = _Partition(number)
@@ -241,7 +261,9 @@ def _stream(drawn: list[list[tuple[str, int, int, int]]]) -> Stream:
             KINDS[kind](partition, partition.series[series], amount, np.random.default_rng(seed))
         _ending(partition)
         partitions[number] = partition.items
-    return Stream("inference-events", partitions)
+    if max_series is None:
+        return Stream("inference-events", partitions)
+    return Stream("inference-events", partitions, CONFIG | {"max_series": max_series, "rules": [*RULES, OVERFLOW]})
 
 
 def _ending(p: _Partition) -> None:
@@ -266,7 +288,7 @@ def _event(series: Series, ts: int, number: int, rng: np.random.Generator) -> Ev
     dog = float(np.float32(rng.random()))
     return {
         "ts": ts,
-        "req_id": f"r{number}",
+        "req_id": _pick(rng, (f"r{number}",) * 4 + (f"request {number // 8 * 8:032x}", f"r{number // 3}", "again", "")),
         **series._asdict(),
         "data_hash": _pick(rng, ("d2" if ts // (90 * SECOND) % 4 == 0 else "d1", None)),  # changes inside a window
         "git_commit": _pick(rng, (None, None, None, "c1")),

@@ -377,7 +377,7 @@ def event(**values: Any) -> dict[str, Any]:
     """An event with all optional fields null."""
     schema: Any = EVENT_SCHEMA
     empty = {field["name"]: field.get("default") for field in schema["fields"]}
-    return copy.deepcopy(empty) | {"ts": 0, "req_id": "r", **A._asdict()} | values
+    return copy.deepcopy(empty) | {"ts": 0, "req_id": "r", "key": b"m", **A._asdict()} | values
 
 
 def values_of(rows: list[Row]) -> dict[Any, Any]:
@@ -390,11 +390,13 @@ def test_traffic_latency_and_predictions_by_hand() -> None:
     latencies = [1.0, 2.0, 3.0, 10.0, -1.0, inf, nan, None]
     scores = [0.2, 0.4, 1.5, -1.0, inf, nan, None, None]
     predictions = ["cat", "cat", "dog", "bird", None, None, None, None]
-    probs: list[list[float]] = [[0.5, 0.5], [1.0, 0.0], [nan, 1.0], [], [], [], [], []]
-    columns = zip(statuses, latencies, scores, predictions, probs, strict=True)
+    probs: list[list[float]] = [[0.5, 0.5], [1.0, 0.0], [nan, 1.0], [1.5, -0.5], [], [], [], []]
+    ids = ["a", "a", "b", "c", "c", "c", "", None]
+    keys = [b"m", None, b"", b"m ", b"m", b"m", b"m", b"m"]
+    columns = zip(statuses, latencies, scores, predictions, probs, ids, keys, strict=True)
     events = [
-        event(http_status=a, latency_ms=b, score=c, prediction=d, probs=e, timed_out=a == 404)
-        for a, b, c, d, e in columns
+        event(http_status=a, latency_ms=b, score=c, prediction=d, probs=e, req_id=f, key=g, timed_out=a == 404)
+        for a, b, c, d, e, f, g in columns
     ]
     rows = measure(events, 4 * SECOND, Shape(classes=("cat", "dog")), None)
     assert values_of(rows) == pytest.approx(
@@ -405,6 +407,9 @@ def test_traffic_latency_and_predictions_by_hand() -> None:
             "traffic.rate_5xx": 2 / 4,
             "traffic.invalid_status": 2,
             "traffic.timeout_rate": 1 / 8,
+            "traffic.key_null_rate": 1 / 8,
+            "traffic.key_mismatch_rate": 2 / 8,
+            "traffic.duplicate_rate": 3 / 6,
             "latency.p50": 2,  # floor(.5 * 3) = 1
             "latency.p95": 3,
             "latency.p99": 3,
@@ -416,6 +421,7 @@ def test_traffic_latency_and_predictions_by_hand() -> None:
             "prediction.score_invalid": 3,
             "prediction.entropy": np.log(2) / 2,
             "prediction.top_probability": 0.75,
+            "prediction.probs_invalid": 2,
             ("prediction.class_share", "cat"): 2 / 4,
             ("prediction.class_share", "dog"): 1 / 4,
             "prediction.unseen_rate": 1 / 4,
@@ -655,7 +661,7 @@ def test_compare_sees_every_kind_of_difference() -> None:
     assert any("number" in line for line in order_differences(result, metrics, alerts[::-1]))
 
     metrics[0]["n"] += 1
-    metrics[1]["measurements"][6]["value"] = 1e6  # latency.p50
+    next(row for row in metrics[1]["measurements"] if row["name"] == "latency.p50")["value"] = 1e6
     metrics[2]["measurements"].pop(0)
     metrics[3]["event_id"] = "nobody's"
     metrics.append(metrics[4])

@@ -7,12 +7,13 @@ aggregate only writes `add` (a compiled loop over events) and `result`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from streammon.core import bottom_k
 from streammon.core.baseline import Layout
 from streammon.core.events import EventBatch
 from streammon.core.measures import Column, Distribution
@@ -27,11 +28,12 @@ class Field(NamedTuple):
     name: str
     dtype: DTypeLike
     shape: tuple[int, ...] = ()
-    merge: Literal["sum", "min", "max"] = "sum"
+    merge: Literal["sum", "min", "max", "bottom_k"] = "sum"  # bottom_k: int64 [k, 2], see core/bottom_k.py
 
     @property
-    def zero(self) -> float:
-        return {"sum": 0, "min": np.inf, "max": -np.inf}[self.merge]
+    def zero(self) -> float | NDArray[np.int64]:
+        """What an empty row holds; broadcast to `shape`."""
+        return bottom_k.EMPTY if self.merge == "bottom_k" else {"sum": 0, "min": np.inf, "max": -np.inf}[self.merge]
 
 
 class References(NamedTuple):
@@ -50,6 +52,17 @@ class References(NamedTuple):
     class_bytes: NDArray[np.uint8]  # names of the layout's classes, one behind the other
     class_start: NDArray[np.int64]  # [C] into class_bytes
     class_length: NDArray[np.int32]  # [C]
+    class_hash: NDArray[np.uint64]  # [C] hash_text of the names
+
+
+class Placed(NamedTuple):
+    """What `add` sees: events, and the slots that they go to."""
+
+    batch: EventBatch
+    rows: NDArray[np.int64]  # [j] of the batch, in the order in which they are added
+    slots: NDArray[np.int32]  # [j] of the state
+    reference: NDArray[np.int32]  # [slots of the state] row of `references`
+    references: References
 
 
 class Closed(NamedTuple):
@@ -72,33 +85,37 @@ class Aggregate(Protocol):
     def fields(self, layout: Layout) -> Sequence[Field]:
         """The state's arrays; empty where the layout leaves nothing to aggregate."""
 
-    def add(
-        self,
-        state: State,
-        batch: EventBatch,
-        rows: NDArray[np.int64],
-        slots: NDArray[np.int32],
-        reference: NDArray[np.int32],
-        references: References,
-    ) -> None:
-        """Add event rows[j] to slot slots[j], for j in order, in place. `reference`: baseline row of each slot."""
+    def add(self, state: State, placed: Placed) -> None:
+        """Add each event to its slot, in order, in place."""
 
     def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
         """Statistics of windows, and the distributions that the drift suite compares, where there is a baseline."""
 
 
 def zero(fields: Sequence[Field], slots: int) -> dict[str, NDArray[Any]]:
-    """State of empty slots."""
-    return {f.name: np.full((slots, *f.shape), f.zero, dtype=f.dtype) for f in fields}
+    """State of empty slots. Sums take no memory before they are used: zeros are mapped, not written."""
+    return {f.name: _empty(f, (slots, *f.shape)) for f in fields}
+
+
+def _empty(field: Field, shape: tuple[int, ...]) -> NDArray[Any]:
+    return np.zeros(shape, field.dtype) if field.merge == "sum" else np.full(shape, field.zero, field.dtype)
 
 
 def merge(fields: Sequence[Field], panes: State, window: NDArray[np.intp], windows: int) -> dict[str, NDArray[Any]]:
     """Rows of `panes` folded, in their order, into the window that `window` names for each. Leaves its inputs alone."""
     out = zero(fields, windows)
     for f in fields:
-        fold = {"sum": np.add, "min": np.minimum, "max": np.maximum}[f.merge]
-        fold.at(out[f.name], window, panes[f.name])
+        _FOLD[f.merge](out[f.name], window, panes[f.name])
     return out
+
+
+_FOLD: Mapping[str, Callable[[NDArray[Any], NDArray[np.intp], NDArray[Any]], None]] = {
+    "sum": np.add.at,
+    "min": np.minimum.at,
+    "max": np.maximum.at,
+    "bottom_k": bottom_k.fold,
+}
+"""fold(out, window, panes): fold panes[j] into out[window[j]], for j in order, in place."""
 
 
 def column(name: str, value: NDArray[Any], n: NDArray[np.int64]) -> Column:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streammon.core.aggregates.base import Closed, Field, References, State, ratio
+from streammon.core.aggregates.base import Closed, Field, Placed, State, ratio
 from streammon.core.baseline import FINE_BINS, HUGE, Layout
-from streammon.core.compiled import bin_index, kernel
-from streammon.core.events import FEATURES, EventBatch
+from streammon.core.compiled import bin_indices, kernel
+from streammon.core.events import FEATURES
 from streammon.core.measures import Column, Distribution
 
 
@@ -31,24 +30,16 @@ class Histogram:
             Field("non_finite", np.int64, (width,)),
         )
 
-    def add(
-        self,
-        state: State,
-        batch: EventBatch,
-        rows: NDArray[np.int64],
-        slots: NDArray[np.int32],
-        reference: NDArray[np.int32],
-        references: References,
-    ) -> None:
+    def add(self, state: State, placed: Placed) -> None:
         _add(
-            batch.list_start,
-            batch.list_length,
-            batch.values,
-            rows,
-            slots,
-            reference,
-            references.edges,
-            references.bins,
+            placed.batch.list_start,
+            placed.batch.list_length,
+            placed.batch.values,
+            placed.rows,
+            placed.slots,
+            placed.reference,
+            placed.references.edges,
+            placed.references.bins,
             state["rows"],
             state["counts"],
             state["below"],
@@ -103,6 +94,7 @@ def _add(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     non_finite,
 ):
     width = counts.shape[1]
+    bin_of = np.empty(width, np.int64)
     for j in range(len(rows)):
         i, slot = rows[j], slots[j]
         if list_length[i, FEATURES] == 0:
@@ -110,14 +102,15 @@ def _add(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
         with_features[slot] += 1
         row = reference[slot]
         start = list_start[i, FEATURES]
+        features = values[start : start + width]
+        bin_indices(edges[row], features, bin_of)
         for f in range(width):
-            x = values[start + f]
+            x, b = features[f], bin_of[f]
             if np.isnan(x):
                 missing[slot, f] += 1
             elif abs(x) > HUGE:
                 non_finite[slot, f] += 1
             elif bins[row, f] > 0:
-                b = bin_index(edges[row, f], bins[row, f], x)
                 counts[slot, f, b + 1] += 1
                 if b < 0:
                     below[slot, f] += x - edges[row, f, 0]

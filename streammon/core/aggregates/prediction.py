@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streammon.core.aggregates.base import Closed, Field, References, State, column, ratio
-from streammon.core.baseline import HUGE, SCORE_BINS, Layout
-from streammon.core.compiled import kernel, same_bytes
-from streammon.core.events import PREDICTION, PROBS, SCORE, EventBatch
+from streammon.core.aggregates.base import Closed, Field, Placed, State, column, ratio
+from streammon.core.baseline import SCORE_BINS, Layout
+from streammon.core.compiled import SEED, hash_bytes, kernel, same_bytes
+from streammon.core.events import PREDICTION, PROBS, SCORE
 from streammon.core.measures import Column, Distribution
 
 
@@ -26,40 +25,35 @@ class Prediction:
             *score,
             Field("class_counts", np.int64, (len(layout.classes) + 1,)),  # the last: unseen
             Field("with_probs", np.int64),
+            Field("probs_invalid", np.int64),
             Field("entropy", np.float64),
             Field("top_probability", np.float64),
         )
 
-    def add(
-        self,
-        state: State,
-        batch: EventBatch,
-        rows: NDArray[np.int64],
-        slots: NDArray[np.int32],
-        reference: NDArray[np.int32],
-        references: References,
-    ) -> None:
-        _add_score(batch.floats, rows, slots, state["score_counts"], state["score_invalid"])
+    def add(self, state: State, placed: Placed) -> None:
+        _add_score(placed.batch.floats, placed.rows, placed.slots, state["score_counts"], state["score_invalid"])
         if "class_counts" not in state:
             return
         _add_class(
-            batch.buffer,
-            batch.string_start,
-            batch.string_length,
-            rows,
-            slots,
-            references.class_bytes,
-            references.class_start,
-            references.class_length,
+            placed.batch.buffer,
+            placed.batch.string_start,
+            placed.batch.string_length,
+            placed.rows,
+            placed.slots,
+            placed.references.class_bytes,
+            placed.references.class_start,
+            placed.references.class_length,
+            placed.references.class_hash,
             state["class_counts"],
         )
         _add_probs(
-            batch.list_start,
-            batch.list_length,
-            batch.values,
-            rows,
-            slots,
+            placed.batch.list_start,
+            placed.batch.list_length,
+            placed.batch.values,
+            placed.rows,
+            placed.slots,
             state["with_probs"],
+            state["probs_invalid"],
             state["entropy"],
             state["top_probability"],
         )
@@ -82,6 +76,7 @@ class Prediction:
         columns += [
             column("prediction.entropy", ratio(state["entropy"], with_probs), with_probs),
             column("prediction.top_probability", ratio(state["top_probability"], with_probs), with_probs),
+            column("prediction.probs_invalid", state["probs_invalid"], closed.n),
             Column("prediction.class_share", ratio(counts[:, :-1], n), n, names),
             column("prediction.unseen_rate", ratio(counts[:, -1], predicted), predicted),
         ]
@@ -108,7 +103,7 @@ def _add_score(floats, rows, slots, counts, invalid):  # type: ignore[no-untyped
 
 
 @kernel
-def _add_class(buffer, string_start, string_length, rows, slots, names, name_start, name_length, counts):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+def _add_class(buffer, string_start, string_length, rows, slots, names, name_start, name_length, hashes, counts):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     classes = len(name_start)
     for j in range(len(rows)):
         i = rows[j]
@@ -116,32 +111,36 @@ def _add_class(buffer, string_start, string_length, rows, slots, names, name_sta
         if length < 0:
             continue
         start = string_start[i, PREDICTION]
+        h = hash_bytes(buffer, start, length, SEED)
         found = classes
-        for c in range(classes):
-            if name_length[c] == length and same_bytes(names, name_start[c], buffer, start, length):
-                found = c
-                break
+        for c in range(classes):  # to the end, without branches: there may be a thousand classes
+            found = c if hashes[c] == h else found
+        if found < classes and not (
+            name_length[found] == length and same_bytes(names, name_start[found], buffer, start, length)
+        ):
+            found = classes
         counts[slots[j], found] += 1
 
 
 @kernel
-def _add_probs(list_start, list_length, values, rows, slots, with_probs, entropy, top_probability):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+def _add_probs(list_start, list_length, values, rows, slots, with_probs, invalid, entropy, top_probability):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     for j in range(len(rows)):
         i, slot = rows[j], slots[j]
         length = list_length[i, PROBS]
         if length == 0:
             continue
         start = list_start[i, PROBS]
-        bits, top, finite = 0.0, -np.inf, True
+        top, valid = 0.0, True
         for k in range(start, start + length):
-            p = values[k]
-            if not abs(p) <= HUGE:
-                finite = False
-                break
-            top = max(top, p)
-            if p > 0:
-                bits -= p * np.log(p)
-        if finite:
-            with_probs[slot] += 1
-            entropy[slot] += bits
-            top_probability[slot] += top
+            valid &= 0.0 <= values[k] <= 1.0  # false for NaN
+            top = values[k] if values[k] > top else top
+        if not valid:
+            invalid[slot] += 1
+            continue
+        bits = 0.0
+        for k in range(start, start + length):
+            if values[k] > 0.0:
+                bits -= values[k] * np.log(values[k])
+        with_probs[slot] += 1
+        entropy[slot] += bits
+        top_probability[slot] += top

@@ -1,16 +1,15 @@
-"""Traffic: counts by class of status, and time-outs."""
+"""Traffic: counts by class of status, time-outs, and records whose key is not the model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streammon.core.aggregates.base import Closed, Field, References, State, column, ratio
+from streammon.core.aggregates.base import Closed, Field, Placed, State, column, ratio
 from streammon.core.baseline import Layout
 from streammon.core.compiled import kernel
-from streammon.core.events import HTTP_STATUS, TIMED_OUT, EventBatch
+from streammon.core.events import HTTP_STATUS, KEY_DIFFERS, KEY_NULL, TIMED_OUT
 from streammon.core.measures import Column, Distribution
 
 
@@ -25,26 +24,23 @@ class Traffic:
             Field("errors_5xx", np.int64),
             Field("invalid_status", np.int64),
             Field("timeouts", np.int64),
+            Field("key_null", np.int64),
+            Field("key_differs", np.int64),
         )
 
-    def add(
-        self,
-        state: State,
-        batch: EventBatch,
-        rows: NDArray[np.int64],
-        slots: NDArray[np.int32],
-        reference: NDArray[np.int32],
-        references: References,
-    ) -> None:
+    def add(self, state: State, placed: Placed) -> None:
         _add(
-            batch.ints,
-            rows,
-            slots,
+            placed.batch.ints,
+            placed.batch.key,
+            placed.rows,
+            placed.slots,
             state["with_status"],
             state["errors_4xx"],
             state["errors_5xx"],
             state["invalid_status"],
             state["timeouts"],
+            state["key_null"],
+            state["key_differs"],
         )
 
     def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
@@ -57,11 +53,15 @@ class Traffic:
             column("traffic.rate_5xx", ratio(state["errors_5xx"], with_status), with_status),
             column("traffic.invalid_status", state["invalid_status"], n),
             column("traffic.timeout_rate", ratio(state["timeouts"], n), n),
+            column("traffic.key_null_rate", ratio(state["key_null"], n), n),
+            column("traffic.key_mismatch_rate", ratio(state["key_differs"], n), n),
         ], []
 
 
 @kernel
-def _add(ints, rows, slots, with_status, errors_4xx, errors_5xx, invalid_status, timeouts):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+def _add(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    ints, key, rows, slots, with_status, errors_4xx, errors_5xx, invalid_status, timeouts, key_null, key_differs
+):
     for j in range(len(rows)):
         i, slot = rows[j], slots[j]
         status = ints[i, HTTP_STATUS]
@@ -75,3 +75,7 @@ def _add(ints, rows, slots, with_status, errors_4xx, errors_5xx, invalid_status,
             invalid_status[slot] += 1
         if ints[i, TIMED_OUT]:
             timeouts[slot] += 1
+        if key[i] == KEY_NULL:
+            key_null[slot] += 1
+        elif key[i] == KEY_DIFFERS:
+            key_differs[slot] += 1

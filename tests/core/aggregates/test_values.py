@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.core.aggregates.base import Aggregate, Closed, zero
+from streammon.core.aggregates.base import Aggregate, Closed, Placed, zero
 from streammon.core.aggregates.histogram import Histogram
 from streammon.core.aggregates.latency import EDGES, Latency
 from streammon.core.aggregates.moments import Moments
@@ -31,7 +31,7 @@ def said(aggregate: Aggregate, rows: Sequence[Mapping[str, Any]], baseline: Base
     fields, references = aggregate.fields(NAMED), stack(NAMED, [None, baseline])
     state, count = zero(fields, 1), len(rows)
     row = np.array([0 if baseline is None else 1], np.int32)
-    aggregate.add(state, events(rows), np.arange(count), np.zeros(count, np.int32), row, references)
+    aggregate.add(state, Placed(events(rows), np.arange(count), np.zeros(count, np.int32), row, references))
     columns, _ = aggregate.result(Closed(state, row, references, np.array([count]), np.array([60.0]), NAMED))
     found: dict[str, Any] = {f"state.{name}": array[0] for name, array in state.items()}
     for column in columns:
@@ -62,11 +62,20 @@ def test_latency_quantiles_are_within_one_percent(values: list[float]) -> None:
 
 
 def test_latency_knows_what_is_no_latency() -> None:
-    """Null is nothing; negative and infinite are invalid; 0 and what is too small or too large still counts."""
-    found = said(Latency(), [{"latency_ms": x} for x in (NAN, -1.0, np.inf, -np.inf, 0.0, 1e-9, 1e300)])
-    assert (found["latency.invalid"], found["state.n"]) == (3, 3)
+    """Null is nothing; negative, infinite and absurd are invalid; 0 and what is too small or large still counts."""
+    found = said(Latency(), [{"latency_ms": x} for x in (NAN, -1.0, np.inf, -np.inf, 1e300, 0.0, 1e-9, 1e9)])
+    assert (found["latency.invalid"], found["state.n"]) == (4, 3)
     assert (found["state.counts"][0], found["state.counts"][-1]) == (2, 1)
-    assert (found["latency.max"], found["latency.p50"]) == (1e300, 0.0)
+    assert (found["latency.max"], found["latency.p50"]) == (1e9, pytest.approx(0.0, abs=1e-9))
+
+
+@given(st.lists(st.floats(0, 1e99) | st.sampled_from(EDGES.tolist()), min_size=1, max_size=50))
+def test_every_latency_falls_into_its_bin(values: list[float]) -> None:
+    """What numpy's search says, on the edges and a float to either side of them."""
+    near = np.array([values, np.nextafter(values, np.inf), np.nextafter(values, 0)]).ravel()
+    counts = said(Latency(), [{"latency_ms": x} for x in near.tolist()])["state.counts"]
+    expected = np.bincount(np.searchsorted(EDGES, near, side="right"), minlength=len(counts))
+    assert counts.tolist() == expected.tolist()
 
 
 def test_a_latency_on_an_edge_belongs_to_the_bin_above() -> None:
@@ -130,14 +139,23 @@ def test_predictions_are_counted_by_class_and_score() -> None:
     assert (found["state.score_counts"][0], found["state.score_counts"][99]) == (2, 2)
 
 
+def test_traffic_counts_keys_that_are_not_the_model() -> None:
+    found = said(Traffic(), [{"key": key} for key in (0, 0, 0, 1, 2, 2, 0, 0)])
+    assert (found["traffic.key_null_rate"], found["traffic.key_mismatch_rate"]) == (1 / 8, 2 / 8)
+
+
 def test_uncertainty_is_of_the_events_with_probabilities() -> None:
-    """Entropy in nats: ln 2 for a coin, 0 for a certainty; an infinite probability is none."""
+    """Entropy in nats: ln 2 for a coin, 0 for a certainty. One number that is no probability spoils its event."""
     rows: list[dict[str, list[float]]] = [
         {"probs": [0.5, 0.5]},
         {"probs": [0.0, 1.0]},
         {"probs": [np.inf, 0.0]},
+        {"probs": [0.0, NAN]},
+        {"probs": [1.5, -0.5]},
+        {"probs": [0.0, 1.0000001]},
         {"probs": []},
     ]
     found = said(Prediction(), rows)
     assert found["prediction.entropy"] == pytest.approx(np.log(2) / 2)
     assert found["prediction.top_probability"] == pytest.approx(0.75)
+    assert found["prediction.probs_invalid"] == 4

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.adapters import avro_ops as ops
-from streammon.adapters.avro_columns import ColumnSet, FieldMapping
+from streammon.adapters.avro_columns import ColumnSet, Defaults
+from streammon.adapters.avro_emit import Pools
 from streammon.adapters.avro_kernel import decode
 from streammon.adapters.avro_ops import Columns
-from streammon.adapters.avro_program import compile_program
+from streammon.adapters.avro_program import compile_program, refusal
 from streammon.adapters.avro_schema import AvroSchema
-from streammon.core.errors import Code
+from streammon.adapters.avro_wants import FieldMapping, wanted
+from streammon.core.errors import Code, UsageError
 
 
 class Block(NamedTuple):
@@ -30,16 +32,36 @@ class Block(NamedTuple):
 class ColumnDecoder:
     """Decodes datums of any of some schemas into one set of columns."""
 
-    def __init__(self, schemas: Sequence[AvroSchema], columns: ColumnSet, mapping: FieldMapping | None = None) -> None:
-        constants = bytearray()
+    def __init__(
+        self,
+        schemas: Sequence[AvroSchema],
+        columns: ColumnSet,
+        mapping: FieldMapping | None = None,
+        defaults: Defaults | None = None,
+    ) -> None:
+        """All programs are made here: the first row of a schema costs no more than the next.
+
+        A column that the mapping does not name is the field of the same name. A field that it names must be in one of
+        the schemas. `defaults` are for those columns whose field the writer's schema lacks, as readers' defaults are.
+        """
+        found = wanted(columns, mapping)
+        for name, value in (defaults or {}).items():
+            if problem := columns.constant_problem(name, value):
+                raise UsageError(f"default of {name}: {problem}")
+        pools = Pools()
         self.columns = columns
-        self.programs = [compile_program(schema, mapping, columns, constants) for schema in schemas]
+        self.programs = [compile_program(schema, columns, found, defaults or {}, pools) for schema in schemas]
+        for want in self.programs[0].lacking:
+            if all(want in program.lacking for program in self.programs):
+                furthest = max(self.programs, key=lambda program: len(program.lacking[want].path))
+                others = len(self.programs) - 1
+                text = f" ({others} other schema{'s' * (others > 1)} without it too)" if others else ""
+                raise UsageError(refusal(want, furthest.lacking[want], furthest.name) + text)
         self._words = np.concatenate([program.words for program in self.programs])
         self._entry = np.cumsum([0] + [len(program.words) for program in self.programs[:-1]], dtype=np.int64)
-        self._constants = np.array(constants, np.uint8)
-        self._gathered = max(program.gathered for program in self.programs)
-        self._value_bytes = min((p.value_bytes for p in self.programs if p.value_bytes), default=0)
-        self._has_items = any(program.has_items for program in self.programs)
+        self._constants = np.array(pools.constants, np.uint8)
+        self._literals = frozen(np.array(pools.literals or bytearray(1), np.uint8))
+        self._joined = found.numbers.parts, found.strings.parts
 
     def decode_rows(
         self,
@@ -85,7 +107,7 @@ class ColumnDecoder:
         columns: Columns,
     ) -> int:
         """See avro_kernel.decode."""
-        rows = frozen(schema), frozen(buffer), constants, frozen(start), frozen(end)
+        rows = frozen(schema), frozen(buffer), constants, self._literals, frozen(start), frozen(end)
         return int(decode(self._words, self._entry, *rows, chained, code, columns))
 
     def failed_path(self, columns: Columns) -> str | None:
@@ -98,11 +120,12 @@ class ColumnDecoder:
 
     def _allocate(self, rows: int, size: int) -> Columns:
         """Columns with room for whatever `size` bytes can hold, as each value takes some."""
-        values = size // self._value_bytes if self._value_bytes else 0
-        return self.columns.allocate(rows, values + rows * self._gathered, size if self._has_items else 0)
+        values = max(program.numbers.values(rows, size) for program in self.programs)
+        items = max(program.strings.values(rows, size) for program in self.programs)
+        return self.columns.allocate(rows, values, items, self._joined)
 
     def _with_constants(self, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The buffer, followed by the symbols of wanted enums, which are strings to be pointed at as others."""
+        """The buffer, followed by symbols of enums and defaults, which are strings to be pointed at as others."""
         return np.concatenate([buffer, self._constants]) if len(self._constants) else buffer
 
 

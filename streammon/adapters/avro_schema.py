@@ -22,6 +22,16 @@ MAX_PRECISION = 38  # digits of a decimal
 MAX_FIXED = 2**31 - 1  # bytes
 
 LEAST_BYTES = {"null": 0, "boolean": 1, "int": 1, "long": 1, "float": 4, "double": 8, "bytes": 1, "string": 1}
+LOGICAL = {  # types by what they may mean; anything else is read as the type that it is, as Avro has it
+    "int": ("date", "time-millis"),
+    "long": (
+        "time-micros",
+        *(f"{local}timestamp-{unit}" for local in ("", "local-") for unit in ("millis", "micros", "nanos")),
+    ),
+    "string": ("uuid",),
+    "bytes": ("decimal", "big-decimal"),
+    "fixed": ("decimal", "duration", "uuid"),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,11 +41,18 @@ class Type:
     kind: str  # null, boolean, int, long, float, double, bytes, string, fixed, enum, array, map, union or record
     least: int  # the fewest bytes that a value takes
     height: int = 1  # levels of types, this one included
-    logical: str | None = None
+    logical: str | None = None  # one of LOGICAL
     size: int = 0  # bytes of a fixed
+    precision: int = 0  # digits of a decimal, 1 to MAX_PRECISION
+    scale: int = 0  # digits of a decimal behind the point, up to its precision
     symbols: tuple[str, ...] = ()  # of an enum
     names: tuple[str, ...] = ()  # of a record's fields
     parts: tuple[Type, ...] = ()  # a record's fields, a union's branches, the items of an array or map
+
+    @property
+    def any_bytes(self) -> bool:
+        """Whether any bytes, `least` of them, are a value."""
+        return self.kind in ("float", "double", "fixed") and self.logical != "decimal"
 
     def __str__(self) -> str:
         if self.kind == "union":
@@ -102,9 +119,17 @@ def _check_text(raw: Any, name: str) -> None:
     raise UsageError(f"{name}: nested deeper than {MAX_DEPTH} types")
 
 
-def _logical(raw: dict[str, Any]) -> str | None:
-    logical = raw.get("logicalType")
-    return logical if isinstance(logical, str) else None
+def _meaning(raw: dict[str, Any]) -> dict[str, Any]:
+    """The logical type as fields of Type. One that is not valid is ignored, as Avro demands."""
+    logical, kind = raw.get("logicalType"), raw["type"]
+    if logical not in LOGICAL.get(kind, ()):
+        return {}
+    if logical != "decimal":
+        return {"logical": logical}
+    precision, scale = raw.get("precision"), raw.get("scale", 0)
+    if type(precision) is not int or type(scale) is not int or not 0 <= scale <= precision > 0:
+        return {}
+    return {"logical": logical, "precision": precision, "scale": scale}
 
 
 class _Builder:
@@ -141,7 +166,7 @@ class _Builder:
                 self.refuse(f"{kind} of items that take no bytes")
             return Type(kind, 1, item.height + 1, parts=(item,))
         if kind in LEAST_BYTES:
-            return Type(kind, LEAST_BYTES[kind], logical=_logical(raw))
+            return Type(kind, LEAST_BYTES[kind], **_meaning(raw))
         return self.refuse(f"unknown type {str(kind)[:100]!r}")
 
     def _union(self, raw: list[Any], depth: int) -> Type:
@@ -165,7 +190,7 @@ class _Builder:
             size = raw["size"]
             if not isinstance(size, int) or not 0 <= size <= MAX_FIXED:
                 self.refuse(f"fixed {name} has a size that is not 0 to {MAX_FIXED}")
-            built = Type("fixed", size, size=size, logical=_logical(raw))
+            built = Type("fixed", size, size=size, **_meaning(raw))
         else:
             built = self._record(name, raw["fields"], depth)
         self.open.discard(name)

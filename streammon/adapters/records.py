@@ -1,4 +1,4 @@
-"""Values of records as one buffer, grouped by partition."""
+"""Values and keys of records, each as one buffer, grouped by partition."""
 
 from __future__ import annotations
 
@@ -8,35 +8,24 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.core.ports import Origin, RecordBatch, Run
+from streammon.core.ports import Origin, RecordBatch, Run, Slices
 
 
 def record_batch(
     values: Sequence[bytes | None],
+    keys: Sequence[bytes | None],
     partition: NDArray[np.int64],
     offset: NDArray[np.int64],
     timestamp: NDArray[np.int64],
     origin: Callable[[int], Origin],
 ) -> RecordBatch:
     """Records in the order in which they were read; `origin` takes that order's row numbers."""
-    try:
-        joined = b"".join(values)  # type: ignore[arg-type]  # a None raises TypeError, and is rare
-        end = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)))  # type: ignore[arg-type]  # the same
-        start = np.concatenate(([0], end[:-1]))
-    except TypeError:
-        joined = b"".join(value or b"" for value in values)
-        end = np.cumsum([len(value or b"") for value in values])
-        start = np.concatenate(([0], end[:-1]))
-        missing = np.array([value is None for value in values])
-        start[missing] = end[missing] = -1
-    buffer = np.frombuffer(joined or b"\0", np.uint8)  # frombuffer refuses an empty value
-    return grouped(buffer, start, end, partition, offset, timestamp, origin)
+    return grouped(_joined(values), _joined(keys), partition, offset, timestamp, origin)
 
 
 def grouped(
-    buffer: NDArray[np.uint8],
-    start: NDArray[np.int64],
-    end: NDArray[np.int64],
+    values: Slices,
+    keys: Slices | None,
     partition: NDArray[np.int64],
     offset: NDArray[np.int64],
     timestamp: NDArray[np.int64],
@@ -46,8 +35,8 @@ def grouped(
     bounds = _bounds(partition)
     if len(bounds) > 2 and len(bounds) - 1 > len(np.unique(partition)):
         order = np.argsort(partition, kind="stable")
-        start, end, partition = start[order], end[order], partition[order]
-        offset, timestamp = offset[order], timestamp[order]
+        values, keys = _ordered(values, order), None if keys is None else _ordered(keys, order)
+        partition, offset, timestamp = partition[order], offset[order], timestamp[order]
         bounds = _bounds(partition)
         unordered = origin
 
@@ -55,7 +44,25 @@ def grouped(
             return unordered(int(order[row]))
 
     runs = tuple(Run(int(partition[low]), low, high) for low, high in pairwise(bounds))
-    return RecordBatch(buffer, start, end, offset, timestamp, runs, origin)
+    return RecordBatch(*values, offset, timestamp, runs, origin, keys)
+
+
+def _joined(strings: Sequence[bytes | None]) -> Slices:
+    try:
+        joined = b"".join(strings)  # type: ignore[arg-type]  # a None raises TypeError, and is rare
+        end = np.cumsum(np.fromiter(map(len, strings), np.int64, len(strings)))  # type: ignore[arg-type]  # the same
+        start = np.concatenate(([0], end[:-1]))
+    except TypeError:
+        joined = b"".join(string or b"" for string in strings)
+        end = np.cumsum([len(string or b"") for string in strings])
+        start = np.concatenate(([0], end[:-1]))
+        missing = np.array([string is None for string in strings])
+        start[missing] = end[missing] = -1
+    return Slices(np.frombuffer(joined or b"\0", np.uint8), start, end)  # frombuffer refuses an empty value
+
+
+def _ordered(strings: Slices, order: NDArray[np.intp]) -> Slices:
+    return Slices(strings.buffer, strings.start[order], strings.end[order])
 
 
 def _bounds(partition: NDArray[np.int64]) -> list[int]:

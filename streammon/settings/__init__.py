@@ -12,7 +12,8 @@ where secrets are revealed.
     convert.py       Settings to plan, Kafka options, YAML
 """
 
-from streammon.settings.convert import CANONICAL_SCHEMA, dump, kafka_options, plan
+from streammon.settings.convert import dump, kafka_options, plan
+from streammon.settings.decoding import CANONICAL_SCHEMA
 from streammon.settings.layers import load
 from streammon.settings.model import Settings
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
 
-from streammon.core import events
 from streammon.core.outputs import WindowSpec
 from streammon.settings.durations import duration_text, parse_duration, parse_window, window_text
 from streammon.settings.measurements import MEASUREMENTS
-from streammon.settings.problems import Place, Problems, unknown
+from streammon.settings.problems import Problems, unknown
 
 MAX_DIMENSION = 100_000
 
@@ -65,36 +63,35 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _columns(value: Any) -> Any:
-    """A mapping of canonical fields to paths in the writer's schema."""
-    if not isinstance(value, Mapping):
-        raise ValueError("should be a mapping of fields to paths, one `field: path` per line")
-    lists = (*events.LISTS, *events.STRING_LISTS)
-    known = (*events.INTS, *events.FLOATS, *events.STRINGS, *lists)
-    found: list[tuple[Place, str]] = []
-    for field, path in value.items():
-        many = isinstance(path, list | tuple)
-        if field not in known:
-            found.append(((field,), unknown(field, known, "field")))
-        elif many and field not in lists:
-            found.append(((field,), "takes one path: only " + ", ".join(lists) + " may be put together from several"))
-        elif not (path and all(isinstance(part, str) and part for part in (path if many else [path]))):
-            found.append(((field,), "should be a path such as request.age, or a list of them"))
-    if found:
-        raise Problems(*found)
-    return {field: tuple(path) if isinstance(path, list) else path for field, path in value.items()}
-
-
-def _schema(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    return path
-
-
 def _measurement(name: str) -> str:
     if name not in MEASUREMENTS:
         raise ValueError(unknown(name, MEASUREMENTS, "measurement"))
     return name
+
+
+def _port(value: Any) -> Any:
+    number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,5}", value) else value
+    if number != "auto" and (not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 65_535):
+        raise ValueError("should be a port, 1 to 65535, or auto, or 0 for any free one")
+    return number
+
+
+def _token(token: SecretStr) -> SecretStr:
+    if re.fullmatch(r"[!-~]+", token.get_secret_value()) is None:  # it travels in a header
+        raise ValueError("should be letters, digits and punctuation of ASCII, without spaces")
+    return token
+
+
+def is_loopback(address: str) -> bool:
+    """Whether nobody but this machine can reach the address.
+
+    >>> is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:  # a name, which may mean anything
+        return address == "localhost"
 
 
 OneOrMany = BeforeValidator(_one_or_many)  # a lone value for a list of one
@@ -109,6 +106,6 @@ Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=2**31 - 1)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(duration_text)]
 Positive = Annotated[Duration, AfterValidator(_positive)]
 Window = Annotated[WindowSpec, BeforeValidator(parse_window), PlainSerializer(window_text)]
-SchemaFile = Annotated[Path, AfterValidator(_schema)]
-Columns = Annotated[dict[str, str | tuple[str, ...]], BeforeValidator(_columns)]
 Measurement = Annotated[str, AfterValidator(_measurement)]
+Port = Annotated[int | Literal["auto"], BeforeValidator(_port)]
+Token = Annotated[SecretStr, AfterValidator(_token)]

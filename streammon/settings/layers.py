@@ -26,6 +26,7 @@ from streammon.settings.model import DELIMITER, PREFIX, Settings
 from streammon.settings.problems import Place, describe, line, unknown
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+WITH_SECRETS = ("kafka", "telemetry")  # sections where `NAME_file: path` reads NAME from the file
 MAX_SECRET_BYTES = 65_536
 NOT_UTF8 = "\ufffd"
 
@@ -147,6 +148,8 @@ def _anchor(layer: Layer) -> None:
     def anchored(value: Any) -> Any:
         if isinstance(value, list | tuple):
             return [anchored(item) for item in value]
+        if isinstance(value, dict):
+            return {name: anchored(item) for name, item in value.items()}
         if not isinstance(value, str | Path) or not str(value):
             return value
         return str(layer.base.absolute() / os.path.expanduser(value))  # unlike pathlib's, leaves an unknown ~user alone
@@ -156,21 +159,26 @@ def _anchor(layer: Layer) -> None:
         data["baselines"] = anchored(data["baselines"])
     if isinstance(data.get("input"), dict) and "schemas" in data["input"]:
         data["input"]["schemas"] = anchored(data["input"]["schemas"])
-    options = data.get("kafka")
-    if isinstance(options, dict):
-        for name, value in options.items():
-            if (name in kafka.PATHS and value not in kafka.NO_PATHS) or name.endswith(kafka.FILE_SUFFIX):
-                options[name] = anchored(value)
+    for section in WITH_SECRETS:
+        options = data.get(section)
+        if isinstance(options, dict):
+            for name, value in options.items():
+                if (name in kafka.PATHS and value not in kafka.NO_PATHS) or name.endswith(kafka.FILE_SUFFIX):
+                    options[name] = anchored(value)
 
 
 def _read_secrets(layer: Layer) -> None:
     """Replace `NAME_file: path` by NAME: here, so that a higher layer may give either form."""
-    options = layer.data.get("kafka")
-    if not isinstance(options, dict):
-        return
+    for section in WITH_SECRETS:
+        options = layer.data.get(section)
+        if isinstance(options, dict):
+            _read_secrets_of(options, section, layer)
+
+
+def _read_secrets_of(options: dict[str, Any], section: str, layer: Layer) -> None:
     for name in [name for name in options if name.endswith(kafka.FILE_SUFFIX)]:
         option = name.removesuffix(kafka.FILE_SUFFIX)
-        place = ("kafka", name)
+        place = (section, name)
         if option in options:
             raise UsageError(line(place, f"{option} is given too: keep one", layer.where))
         options[option] = _secret(options.pop(name), partial(line, place, where=layer.where))

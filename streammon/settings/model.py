@@ -14,9 +14,10 @@ from streammon.core.outputs import WindowSpec
 from streammon.core.plan import Plan
 from streammon.core.rules import Rule
 from streammon.settings import kinds
+from streammon.settings.decoding import Columns, Constants, Schemas
 from streammon.settings.durations import duration_text, parse_window
 from streammon.settings.kafka import DEFAULTS, Option, certificate_problems, check_options
-from streammon.settings.kinds import Count, Duration, OneOrMany, Positive, Text, Topic, Window
+from streammon.settings.kinds import Count, Duration, OneOrMany, Port, Positive, Text, Token, Topic, Window, is_loopback
 from streammon.settings.problems import Problems
 from streammon.settings.rules import RuleKeys, fit
 from streammon.settings.section import Section, given
@@ -44,17 +45,24 @@ class Topics(Section):
 
 
 class Input(Section):
-    framing: Literal["single_object", "raw"] = "single_object"
-    schemas: Annotated[tuple[kinds.SchemaFile, ...], OneOrMany] = ()
-    mapping: kinds.Columns = Field(default_factory=dict)
+    framing: Literal["single_object", "confluent", "raw"] = "single_object"
+    schemas: Schemas = ()
+    mapping: Columns = Field(default_factory=dict)
+    defaults: Constants = Field(default_factory=dict)
     max_record_bytes: Count = 1_048_576
+    pause_when_undecodable: bool = True  # no part of the plan: it says when records are read, not what comes of them
 
     @model_validator(mode="after")
-    def _raw_needs_one(self) -> Self:
+    def _schemas_fit_the_framing(self) -> Self:
+        problem = None
         if self.framing == "raw" and len(self.schemas) > 1:
-            raise Problems(
-                (("schemas",), "raw records do not say their schema: name one, or use framing single_object")
-            )
+            problem = "raw records do not say their schema: name one, or use framing single_object"
+        elif self.framing == "confluent" and not (self.schemas and isinstance(self.schemas, dict)):
+            problem = 'confluent records name their schema by its id: map ids to files, as in {"17": prediction.avsc}'
+        elif self.framing != "confluent" and isinstance(self.schemas, dict):
+            problem = f"{self.framing} records name no ids: list the files, or use framing confluent"
+        if problem:
+            raise Problems((("schemas",), problem))
         return self
 
 
@@ -65,6 +73,14 @@ class Model(Section):
     features: kinds.Features = ()
     classes: kinds.Names = ()
     embedding: kinds.Dimension = 0
+
+
+class Limits(Section):
+    """What bounds a worker's memory. The numbers are part of the plan: state is kept under the same ones only."""
+
+    series_per_partition: Count = 1_000
+    panes_per_window: Count = 10_000
+    series_alert: bool = True  # the rule series-cap
 
 
 class Delivery(Section):
@@ -95,6 +111,26 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class Telemetry(Section):
+    """The endpoint: /metrics, /live, /ready."""
+
+    enabled: bool = True
+    address: Text = "127.0.0.1"
+    port: Port = "auto"
+    token: Token | None = None
+
+    @model_validator(mode="after")
+    def _others_need_a_token(self) -> Self:
+        if self.enabled and self.token is None and not is_loopback(self.address):
+            raise Problems(
+                (
+                    ("address",),
+                    "is open to other machines, which needs a token (telemetry.token_file): set one, or use 127.0.0.1",
+                )
+            )
+        return self
+
+
 class Settings(BaseSettings):
     """Made by `load`, which joins the layers. `Settings()` itself reads nothing: it holds the defaults."""
 
@@ -113,6 +149,7 @@ class Settings(BaseSettings):
     kafka: Annotated[dict[str, Option], BeforeValidator(check_options)] = dict(DEFAULTS)
     insecure: bool = False
     input: Input = Input()
+    limits: Limits = Limits()
     windows: Annotated[tuple[Window, ...], OneOrMany] = (parse_window("1m"),)
     allowed_lateness: Duration = timedelta(seconds=10)
     idle_grace: Duration = timedelta(minutes=5)
@@ -123,6 +160,7 @@ class Settings(BaseSettings):
     delivery: Delivery = Delivery()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log: Log = Log()
+    telemetry: Telemetry = Telemetry()
 
     @classmethod
     def settings_customise_sources(
@@ -138,9 +176,10 @@ class Settings(BaseSettings):
 
     @field_validator("windows")
     @classmethod
-    def _windows_fit(cls, windows: tuple[WindowSpec, ...]) -> tuple[WindowSpec, ...]:
+    def _windows_fit(cls, windows: tuple[WindowSpec, ...], info: ValidationInfo) -> tuple[WindowSpec, ...]:
+        limits: Limits = info.data.get("limits", Limits())
         try:
-            Plan(topic="", windows=windows)
+            Plan(topic="", windows=windows, allowed_lateness=0, max_panes=limits.panes_per_window)
         except UsageError as error:
             raise ValueError(str(error).removeprefix("windows: ")) from None
         return windows

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, BeforeValidator, PlainSerializer, PlainValidator, ValidationError, create_model
 
-from streammon.core.outputs import WindowSpec
-from streammon.core.rules import RULES, Rule, base
+from streammon.core.outputs import OTHER, WindowSpec
+from streammon.core.rules import RULES, Rule, Threshold, base
 from streammon.settings import kinds
 from streammon.settings.durations import duration_text, microseconds, parse_duration, parse_window, window_text
 from streammon.settings.measurements import has_feature
@@ -117,6 +117,19 @@ def fit(rules: tuple[Rule, ...], windows: tuple[WindowSpec, ...] | None) -> tupl
     if problems:
         raise Problems(*problems)
     return tuple(fitting)
+
+
+def series_cap(window: WindowSpec) -> Rule:
+    """The rule that every policy has, unless limits.series_alert is false or the user has one of this id."""
+    return Threshold(
+        id="series-cap",
+        measurement="traffic.count",
+        window=window.text,
+        above=0.0,
+        model=OTHER.model_id,
+        cooldown=microseconds(timedelta(hours=1)),
+        severity="P2",
+    )
 
 
 def _kind(value: Any) -> type[Rule]:

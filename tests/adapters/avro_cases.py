@@ -1,20 +1,22 @@
-"""Material for the tests of the Avro decoder: schemas, data, batches, random schemas."""
+"""Material for the tests of the Avro decoder: schemas, data, batches; what they should decode to."""
 
 from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import fastavro
 import numpy as np
-from hypothesis import strategies as st
 
 from streammon.adapters.avro_blocks import ColumnDecoder
 from streammon.adapters.avro_columns import ColumnSet
 from streammon.adapters.avro_ops import Columns
 from streammon.adapters.avro_schema import load_schema
+from streammon.adapters.avro_wants import FieldMapping
 from streammon.core.errors import Code
 from streammon.core.ports import Origin, RecordBatch, Run
 
@@ -61,7 +63,8 @@ EVENT = record(
     },
     "InferenceEvent",
 )
-REQUIRED, RESERVED = ("ts", "model_id"), ("model_id", "model_version", "lane")
+REQUIRED = ("ts", "model_id")
+RESERVED = {"model_id": ("*", "__other__"), "model_version": ("*",), "lane": ("*",)}
 
 
 def event(number: int = 0, **changes: Any) -> dict[str, Any]:
@@ -129,10 +132,11 @@ def batch(values: Sequence[bytes | None], gap: bytes = b"\x00") -> RecordBatch:
     )
 
 
-def decode_columns(schema: Any, columns: ColumnSet, values: Sequence[bytes]) -> tuple[list[str], list[dict[str, Any]]]:
-    """Names of the codes and, as Python values by column, the rows of data of one schema; every column is a path."""
-    paths = [*columns.ints, *columns.floats, *columns.strings, *columns.lists, *columns.string_lists]
-    decoder = ColumnDecoder([load_schema(schema)], columns, {path: path for path in paths})
+def decode_columns(
+    schema: Any, columns: ColumnSet, values: Sequence[bytes], mapping: FieldMapping | None = None
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Names of the codes and, as Python values by column, the rows of data of one schema."""
+    decoder = ColumnDecoder([load_schema(schema)], columns, mapping)
     records, code = batch(values), np.zeros(len(values), np.uint8)
     schemas = np.zeros(len(values), np.int64)
     buffer, decoded = decoder.decode_rows(records.buffer, records.start, records.end, schemas, code)
@@ -160,134 +164,65 @@ def python_row(columns: ColumnSet, buffer: np.ndarray[Any, Any], c: Columns, row
     return found
 
 
-def expected_row(columns: ColumnSet, value: Any) -> dict[str, Any]:
-    """What python_row gives for a datum with this value."""
+def expected_row(columns: ColumnSet, value: Any, mapping: FieldMapping | None = None) -> dict[str, Any]:
+    """What python_row gives for a datum with this value; None: one that is bad.
 
-    def at(path: str) -> Any:
-        found = value
-        for name in path.split("."):
-            found = None if found is None else found[name]
-        return found
+    Decimals are Decimal. What no column of the kind takes is null, as it is in a union of which another branch fits.
+    """
 
-    def text(found: Any) -> bytes | None:
-        return found.encode() if isinstance(found, str) else found
+    def at(name: str) -> list[Any]:
+        path = (mapping or {}).get(name, name)
+        paths = [path] if isinstance(path, str) else path or ()
+        one = name in columns.lists or name in columns.string_lists
+        return [found for each in paths for found in follow(value, _steps(each, one and isinstance(path, str)))]
 
-    row: dict[str, Any] = {path: int(at(path) or 0) for path in columns.ints}
-    row |= {path: real(at(path)) for path in columns.floats}
-    row |= {path: text(at(path)) for path in columns.strings}
-    row |= {path: [real(number) for number in at(path) or ()] for path in columns.lists}
-    row |= {path: [text(item) or b"" for item in at(path) or ()] for path in columns.string_lists}
+    def whole(found: Any, name: str) -> int:
+        fits = isinstance(found, bool if name in columns.flags else int)
+        return int(found) if fits and isinstance(found, bool) == (name in columns.flags) else 0
+
+    if value is None:
+        lists = columns.lists + columns.string_lists
+        null: dict[str, Any] = {name: -(2**63) if name in columns.required else 0 for name in columns.ints}
+        null |= dict.fromkeys(columns.floats, math.nan)
+        return null | dict.fromkeys(columns.strings) | {name: [] for name in lists}
+    row: dict[str, Any] = {name: whole(at(name)[0], name) for name in columns.ints}
+    row |= {name: real(at(name)[0]) for name in columns.floats}
+    row |= {name: _text(at(name)[0]) for name in columns.strings}
+    row |= {name: [real(number) for number in at(name)] for name in columns.lists}
+    row |= {name: [_text(item) or b"" for item in at(name)] for name in columns.string_lists}
     return row
 
 
+def follow(value: Any, steps: Sequence[str]) -> list[Any]:
+    """What is at the end of a path: one value, None where there is none; with `[]` one for every item."""
+    if not steps:
+        return [value]
+    step, rest = steps[0], steps[1:]
+    if step == "[]":
+        return [found for item in value for found in follow(item, rest)] if isinstance(value, list) else []
+    if step[0] == "[" and step[1:-1].isdecimal() and isinstance(value, list):
+        number = int(step[1:-1])
+        below = value[number] if number < len(value) else None
+    else:
+        below = value.get(step.strip("[]")) if isinstance(value, dict) else None
+    return [] if below is None and "[]" in rest else follow(below, rest)
+
+
+def _steps(path: str, is_list: bool) -> list[str]:
+    steps = re.findall(r"\[[^\]]*\]|[^.\[\]]+", path)
+    return [*steps, "[]"] if is_list and "[]" not in steps else steps
+
+
+def _text(found: Any) -> bytes | None:
+    if isinstance(found, str):
+        return found.encode()
+    return found if isinstance(found, bytes) else None
+
+
 def real(number: Any) -> float:
-    return math.nan if number is None else float(number)
+    return float(number) if isinstance(number, int | float | Decimal) else math.nan
 
 
 def same(one: Any, other: Any) -> bool:
     """Equality in which NaN equals NaN and -0.0 is not 0.0."""
     return repr(one) == repr(other)
-
-
-# Random schemas. A case is a schema, what its values can be, and which column it can fill.
-
-NUMBERS: list[tuple[Any, st.SearchStrategy[Any]]] = [
-    ("int", st.integers(-(2**31), 2**31 - 1)),
-    ("long", st.integers(-(2**63), 2**63 - 1)),
-    ("float", st.floats(width=32)),
-    ("double", st.floats()),
-]
-FITS = {"int": "ints", "long": "ints", "boolean": "flags", "float": "floats", "double": "floats"}
-
-
-class Schemas:
-    """Draws schemas with values; collects which columns could be filled from where."""
-
-    def __init__(self, draw: st.DrawFn) -> None:
-        self.draw = draw
-        self.names = 0
-        self.paths: dict[str, list[str]] = {}
-
-    def name(self) -> str:
-        self.names += 1
-        return f"n{self.names}"
-
-    def fits(self, kind: str | None, path: str | None) -> None:
-        if kind and path and self.draw(st.booleans()):
-            self.paths.setdefault(kind, []).append(path)
-
-    def record(self, depth: int, path: str | None) -> tuple[Any, st.SearchStrategy[Any]]:
-        """path: where columns find it; None where they cannot."""
-        fields, values = {}, {}
-        for _ in range(self.draw(st.integers(1, 4))):
-            name = self.name()
-            below = None if path is None else f"{path}.{name}".lstrip(".")
-            fields[name], values[name] = self.any(depth, below)
-        return record(fields, self.name()), st.fixed_dictionaries(values)
-
-    def scalar(self) -> tuple[Any, st.SearchStrategy[Any], str]:
-        """(schema, values, kind of column)."""
-        match self.draw(st.integers(0, 7)):
-            case 0:
-                return "string", st.text(max_size=20), "strings"
-            case 1:
-                return "boolean", st.booleans(), "flags"
-            case 2:
-                return "bytes", st.binary(max_size=20), "binary"
-            case 3:
-                symbols = ["A", "long_symbol", "b2"][: self.draw(st.integers(1, 3))]
-                return {"type": "enum", "name": self.name(), "symbols": symbols}, st.sampled_from(symbols), "strings"
-            case choice:
-                type_, values = NUMBERS[choice - 4]
-                return type_, values, FITS[type_]
-
-    def any(self, depth: int, path: str | None, in_union: bool = False) -> tuple[Any, st.SearchStrategy[Any]]:
-        choice = self.draw(st.integers(0, 8 if depth else 2))
-        if choice == 3 and not in_union:
-            inner, values = self.any(depth - 1, path, in_union=True)
-            branches = ["null", inner] if self.draw(st.booleans()) else [inner, "null"]
-            return branches, st.none() | values
-        if choice == 4 and not in_union:  # only of numbers: fastavro may choose the branch, the value stays the same
-            self.fits("floats", path)
-            return ["null", "long", "double"], st.none() | NUMBERS[1][1] | NUMBERS[3][1]
-        if choice == 5:
-            return self.record(depth - 1, path)
-        if choice == 6:
-            inner, values = self.any(depth - 1, None)
-            return {"type": "map", "values": inner}, st.dictionaries(st.text(max_size=5), values, max_size=3)
-        if choice == 7:
-            return self.array(depth, path)
-        if choice == 8:
-            size = self.draw(st.integers(1, 9))
-            return {"type": "fixed", "name": self.name(), "size": size}, st.binary(min_size=size, max_size=size)
-        type_, values, kind = self.scalar()
-        self.fits(kind, path)
-        return type_, values
-
-    def array(self, depth: int, path: str | None) -> tuple[Any, st.SearchStrategy[Any]]:
-        if self.draw(st.integers(0, 3)) == 0:
-            inner, values = self.any(depth - 1, None)
-        else:
-            inner, values, kind = self.scalar()
-            self.fits({"strings": "string_lists", "binary": None}.get(kind, "lists"), path)
-            if self.draw(st.booleans()):
-                inner, values = ["null", inner], st.none() | values
-        return array(inner), st.lists(values, max_size=12)
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> tuple[Any, ColumnSet, list[Any]]:
-    """A random schema, columns from some of its fields, and some values."""
-    schemas = Schemas(draw)
-    schema, values = schemas.record(3, "")
-    paths = {kind: tuple(found) for kind, found in schemas.paths.items()}
-    columns = ColumnSet(
-        ints=paths.get("ints", ()) + paths.get("flags", ()),
-        floats=paths.get("floats", ()),
-        strings=paths.get("strings", ()) + paths.get("binary", ()),
-        lists=paths.get("lists", ()),
-        string_lists=paths.get("string_lists", ()),
-        flags=frozenset(paths.get("flags", ())),
-        binary=frozenset(paths.get("binary", ())),
-    )
-    return schema, columns, draw(st.lists(values, min_size=1, max_size=5))

@@ -28,6 +28,12 @@ def main() -> None:
         best(lambda: [fastavro.schemaless_reader(io.BytesIO(datum), parsed, None) for datum in data[:500]]) / 500
     )
     print(f"{sum(map(len, data)) / len(data):.0f} bytes an event; fastavro {reference * 1e6:.1f} us an event")
+    ids = range(0, 100_000, 200)
+    many = AvroDecoder({str(number): EVENT for number in ids}, "confluent")
+    framed = [b"\0" + (number * 200 % 100_000).to_bytes(4) + datum for number, datum in enumerate(data)]
+    interleaved = batch(framed, gap=b"")
+    each = best(lambda: many.decode(interleaved)) / len(framed)
+    print(f"{len(ids)} schema ids, another with every record: {each * 1e6:.3f} us")
     decoder = AvroDecoder([EVENT], "raw")
     for size in (100, 1000, 5000):
         records = batch(data[:size], gap=b"")

@@ -7,7 +7,12 @@ bytes, decides; then bytes behind the datum; then missing fields.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
+
+Reserved = Mapping[str, tuple[str, ...]]
+NOTHING: Reserved = {}
 
 PRIMITIVE_LEAST = {"null": 0, "boolean": 1, "int": 1, "long": 1, "float": 4, "double": 8, "bytes": 1, "string": 1}
 
@@ -16,7 +21,7 @@ class Bad(Exception):
     """A datum is wrong; the argument is the code's name."""
 
 
-def verdict(schema: Any, data: bytes, required: tuple[str, ...] = (), reserved: tuple[str, ...] = ()) -> str:
+def verdict(schema: Any, data: bytes, required: tuple[str, ...] = (), reserved: Reserved = NOTHING) -> str:
     """OK or what is wrong with the one datum that `data` must be."""
     try:
         decode(schema, data, required, reserved)
@@ -25,23 +30,26 @@ def verdict(schema: Any, data: bytes, required: tuple[str, ...] = (), reserved: 
     return "OK"
 
 
-def decode(schema: Any, data: bytes, required: tuple[str, ...] = (), reserved: tuple[str, ...] = ()) -> Any:
-    """The value of the one datum that `data` must be. required, reserved: top-level fields not null, not a lone `*`."""
-    reader = Reader(data, reserved)
+def decode(schema: Any, data: bytes, required: tuple[str, ...] = (), reserved: Reserved = NOTHING) -> Any:
+    """The value of the one datum that `data` must be.
+
+    required: top-level fields that are not null. reserved: texts that top-level fields must not be.
+    """
+    reader = Reader(schema, data, reserved)
     value = reader.read(schema, "")
     if reader.position != len(data):
         raise Bad("TRAILING")
-    if any(value.get(name) is None for name in required):
+    if any(value.get(name) in (None, -(2**63)) for name in required):  # the least long is no time: it stands for null
         raise Bad("MISSING")
     return value
 
 
 class Reader:
-    def __init__(self, data: bytes, reserved: tuple[str, ...] = ()) -> None:
+    def __init__(self, schema: Any, data: bytes, reserved: Reserved = NOTHING) -> None:
         self.data = data
         self.position = 0
         self.reserved = reserved
-        self.named: dict[str, Any] = {}
+        self.named = named(schema)
 
     def take(self, size: int) -> bytes:
         if size > len(self.data) - self.position:
@@ -90,6 +98,20 @@ class Reader:
             raise Bad("RANGE")
         return byte == 1
 
+    def decimal(self, schema: Any) -> Decimal:
+        """Of no more bytes, and no more digits, than its precision allows."""
+        limit = 10 ** schema["precision"]
+        if schema["type"] == "fixed":
+            data = self.take(schema["size"])
+        else:
+            data = self.blob()
+            if len(data) > len((limit - 1).to_bytes(((limit - 1).bit_length() + 8) // 8, signed=True)):
+                raise Bad("RANGE")
+        unscaled = int.from_bytes(data, signed=True)
+        if abs(unscaled) >= limit:
+            raise Bad("RANGE")
+        return Decimal((int(unscaled < 0), tuple(map(int, str(abs(unscaled)))), -int(schema.get("scale", 0))))
+
     def items(self, item: Any, keys: bool) -> list[Any]:
         """All blocks of an array, or of a map (keys) as pairs."""
         found: list[Any] = []
@@ -105,7 +127,7 @@ class Reader:
             elif count * least > room:
                 raise Bad("TRUNCATED")
             for _ in range(count):
-                found.append((self.string(), self.read(item, "")) if keys else self.read(item, ""))
+                found.append((self.string(), self.read(item, "/")) if keys else self.read(item, "/"))
             if block_end is not None and self.position != block_end:
                 raise Bad("RANGE")
         return found
@@ -128,8 +150,8 @@ class Reader:
         if isinstance(schema, str) and schema in self.named:
             return self.read(self.named[schema], path)
         kind = schema if isinstance(schema, str) else schema["type"]
-        if isinstance(schema, dict) and "name" in schema:
-            self.named[schema["name"]] = schema
+        if kind in ("bytes", "fixed") and isinstance(schema, dict) and schema.get("logicalType") == "decimal":
+            return self.decimal(schema)
         if kind == "null":
             return None
         if kind == "float":
@@ -143,12 +165,24 @@ class Reader:
         if kind == "array":
             return self.items(schema["items"], keys=False)
         if kind == "map":
-            return self.items(schema["values"], keys=True)
+            return dict(self.items(schema["values"], keys=True))
         if kind == "record":
             return {field["name"]: self.read(field["type"], path + "/" + field["name"]) for field in schema["fields"]}
         if kind == "string":
             text = self.string()
-            if text == "*" and path[1:] in self.reserved:
+            if text in self.reserved.get(path[1:], ()):
                 raise Bad("RANGE")
             return text
         return {"boolean": self.boolean, "int": self.short, "long": self.long, "bytes": self.blob}[kind]()
+
+
+def named(schema: Any) -> dict[str, Any]:
+    """Every named type, by its name."""
+    if isinstance(schema, list):
+        return {name: type_ for branch in schema for name, type_ in named(branch).items()}
+    if not isinstance(schema, dict):
+        return {}
+    found = {schema["name"]: schema} if "name" in schema else {}
+    for below in (schema.get("items"), schema.get("values"), *(field["type"] for field in schema.get("fields", ()))):
+        found |= named(below)
+    return found

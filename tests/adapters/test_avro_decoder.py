@@ -103,6 +103,13 @@ def test_a_lone_star_is_reserved_in_series_keys(field: str, text: str, code: str
     assert codes(RAW, [encode(EVENT, event(1, **{field: text})), DATA[0]]) == [code, "OK"]
 
 
+def test_the_series_of_others_is_reserved_as_a_model() -> None:
+    """`__other__` is our own series of what is beyond the limit; in a version or lane it is a name like any other."""
+    values = [{field: "__other__"} for field in ("model_id", "model_version", "lane")]
+    values += [{"model_id": text} for text in ("__other_", "__other___", "__othex__", "a__other__")]
+    assert codes(RAW, [encode(EVENT, event(1, **changed)) for changed in values]) == ["RANGE", *["OK"] * 6]
+
+
 def test_a_lone_star_is_text_elsewhere() -> None:
     assert codes(RAW, [encode(EVENT, event(1, req_id="*", prediction="*", categories=["*"]))]) == ["OK"]
 
@@ -157,8 +164,8 @@ def test_framing_verdicts(value: bytes | None, code: str) -> None:
 
 
 def test_refused_settings() -> None:
-    with pytest.raises(UsageError, match="framings are raw, single_object"):
-        AvroDecoder([EVENT], "confluent")
+    with pytest.raises(UsageError, match="framings are raw, single_object, confluent"):
+        AvroDecoder([EVENT], "json")
     with pytest.raises(UsageError, match="exactly one schema"):
         AvroDecoder([EVENT, OLD], "raw")
     with pytest.raises(UsageError, match="needs a schema"):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from streammon.adapters.avro_columns import FieldMapping
 from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro_wants import FieldMapping
 from streammon.core import events
 from streammon.core.errors import Code, UsageError
 from streammon.core.events import EventBatch
@@ -156,11 +156,37 @@ REFUSED: dict[str, tuple[dict[str, Any], FieldMapping, str]] = {
         {"score": "n.x"},
         "field score: 'n.x' of schema Thing does not exist: n is int",
     ),
-    "path through an array": ({"n": array(PERSON)}, {"score": "n.age"}, "'n.age' of schema Thing does not exist"),
-    "path of which one branch is text": (
-        {"n": [PERSON, "string"]},
+    "path through an array": (
+        {"n": array(PERSON)},
         {"score": "n.age"},
-        "'n.age' of schema Thing does not exist: n is string",
+        "'n.age' of schema Thing does not exist: n is an array of record: write n[0].age; map it elsewhere",
+    ),
+    "list through an array": (
+        {"n": array(PERSON)},
+        {"features": ["n.age"]},
+        "does not exist: n is an array of record: write n[0].age (or n[].age for every item); map it elsewhere",
+    ),
+    "every item for one number": (
+        {"n": array("int")},
+        {"score": "n[]"},
+        "'score' takes one value, and 'n[]' is one for every item: write [0] for the first item",
+    ),
+    "arrays as items": (
+        {"n": array(array("int"))},
+        {"features": "n[]"},
+        "'n[]' of schema Thing is an array of int, not a number: write n[][]",
+    ),
+    "items of a number": ({"n": "int"}, {"features": "n[]"}, "'n' of schema Thing is int, not an array of numbers"),
+    "item of a record": ({"p": PERSON}, {"score": "p[0]"}, "'p[0]' of schema Thing does not exist: p is record"),
+    "path of which no branch has it": (
+        {"n": ["null", PERSON, "string"]},
+        {"score": "n.height"},
+        "'n.height' of schema Thing does not exist",
+    ),
+    "list in a map in a list": (
+        {"n": array({"type": "map", "values": array("int")})},
+        {"features": "n[].k[]"},
+        "'n[].k' of schema Thing is a list in a map in a list",
     ),
     "string as a number": ({"n": "string"}, {"score": "n"}, "'n' of schema Thing is string, not a number"),
     "number as a string": ({"n": "long"}, {"lane": "n"}, "'n' of schema Thing is long, not a string"),
@@ -168,9 +194,17 @@ REFUSED: dict[str, tuple[dict[str, Any], FieldMapping, str]] = {
     "boolean as a whole number": ({"n": "boolean"}, {"http_status": "n"}, "is boolean, not int or long"),
     "int as a flag": ({"n": "int"}, {"timed_out": "n"}, "is int, not boolean"),
     "record as a string": ({"p": PERSON}, {"lane": "p"}, "is record, not a string"),
-    "one branch does not fit": ({"n": ["null", "int", "string"]}, {"score": "n"}, "is string, not a number"),
+    "no branch fits": (
+        {"n": ["null", "bytes", "string"]},
+        {"score": "n"},
+        "'n' of schema Thing is bytes, not a number",
+    ),
     "array of strings as a list": ({"n": array("string")}, {"features": "n"}, "is string, not a number"),
-    "map as a list": ({"n": {"type": "map", "values": "float"}}, {"features": "n"}, "is map, not an array of numbers"),
+    "map as a list": (
+        {"n": {"type": "map", "values": "float"}},
+        {"features": "n"},
+        "is map, not an array of numbers: name a key",
+    ),
     "number as a list": ({"n": "float"}, {"features": "n"}, "is float, not an array of numbers"),
     "array as one of several": ({"n": array("float")}, {"features": ["n"]}, "is an array of float, not a number"),
     "decimal as a string": (
@@ -179,16 +213,25 @@ REFUSED: dict[str, tuple[dict[str, Any], FieldMapping, str]] = {
         "is bytes (decimal), not text",
     ),
     "date as a time": ({"n": {"type": "int", "logicalType": "date"}}, {"ts": "n"}, "is int (date), not a long"),
-    "nanoseconds": ({"n": timestamp("nanos")}, {"ts": "n"}, "is long (timestamp-nanos), not a long that is"),
+    "a clock without a zone": (
+        {"n": {"type": "long", "logicalType": "local-timestamp-micros"}},
+        {"ts": "n"},
+        "is long (local-timestamp-micros), a clock without a zone and so no moment: have the producer write",
+    ),
+    "a duration": (
+        {"n": {"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"}},
+        {"score": "n"},
+        "is fixed (duration), not a number",
+    ),
     "no such column": ({}, {"colour": "ts"}, "there is no field 'colour'"),
     "several paths for one number": ({}, {"score": ["ts", "ts"]}, "'score' takes one path"),
     "no paths": ({}, {"features": []}, "'features' takes one path"),
-    "one array for two lists": (
-        {"n": array("float")},
-        {"features": "n", "probs": "n"},
-        "field probs: 'n' of schema Thing is features already",
-    ),
-    "whole and in parts": ({"p": PERSON}, {"lane": "p", "score": "p.age"}, "is mapped as a whole and field by field"),
+    "whole and in parts": ({"p": PERSON}, {"lane": "p", "score": "p.age"}, "'p' of schema Thing is record, not a"),
+    "no path": ({}, {"score": ""}, "'score' '' is an empty path"),
+    "half a path": ({}, {"score": "a..b"}, "'a..b' is not a path: write names with dots between"),
+    "an open bracket": ({}, {"score": "a[0"}, "'a[0' is not a path"),
+    "a quoted key": ({}, {"score": "a['b']"}, "has quotes around a key: write it without"),
+    "an item far away": ({}, {"score": "a[10000]"}, "picks an item beyond the first 10000"),
 }
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from streammon.adapters.avro_columns import ColumnSet
+from streammon.adapters.avro_emit import Pools
 from streammon.adapters.avro_program import compile_program
 from streammon.adapters.avro_schema import load_schema
+from streammon.adapters.avro_wants import wanted
 from streammon.core.errors import UsageError
 from tests.adapters.avro_cases import EVENT, array, nullable, record
 
@@ -99,7 +101,7 @@ def test_names_that_multiply_are_refused_before_they_fill_memory() -> None:
         types = record({"f0": types, **inner}, f"R{level}")
     schema = load_schema(types)
     with pytest.raises(UsageError, match="too large"):
-        compile_program(schema, None, ColumnSet(), bytearray())
+        compile_program(schema, ColumnSet(), wanted(ColumnSet(), None), {}, Pools())
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ HEADER = HeaderState(
     position=9876543210,
     generation=12,
     keys=345,
-    format=1,
+    format=2,
     plan_hash="aaaa",
     policy_hash="bbbb",
     progress=None,
@@ -258,8 +258,8 @@ def test_chunks_of_two_snapshots_are_refused() -> None:
 
 def test_another_format_is_refused_before_anything_else() -> None:
     """Even when other values cannot be read either: the message names both formats."""
-    future = values(encode_changelog(replace(HEADER, format=2)))
-    with pytest.raises(UsageError, match=r"format 2 is not the one that this version reads \(1\).*upgrade"):
+    future = values(encode_changelog(replace(HEADER, format=3)))
+    with pytest.raises(UsageError, match=r"format 3 is not the one that this version reads \(2\).*upgrade"):
         decode_changelog({changelog_key(CLOCK): b"?"} | future)
 
 

@@ -59,6 +59,8 @@ def test_a_list_replaces_a_list(write: Write, monkeypatch: pytest.MonkeyPatch) -
         ("STREAMMON_DELIVERY__MAX_BATCH", "17", lambda s: s.delivery.max_batch == 17),
         ("STREAMMON_DELIVERY", '{"max_batch": 18}', lambda s: s.delivery.max_batch == 18),
         ("STREAMMON_INPUT__MAPPING__FEATURES", "[age, income]", lambda s: len(s.input.mapping["features"]) == 2),
+        ("STREAMMON_INPUT__DEFAULTS__LANE", "prod", lambda s: s.input.defaults == {"lane": "prod"}),
+        ("STREAMMON_INPUT__DEFAULTS", "{weight: 2}", lambda s: s.input.defaults == {"weight": 2.0}),
         ("STREAMMON_INPUT__MAPPING__TS", "at", lambda s: s.input.mapping == {"ts": "at"}),
         ("STREAMMON_RULES", "[{id: a, measurement: traffic.qps, below: 1}]", lambda s: s.rules[0].below == 1),
         ("STREAMMON_KAFKA__FETCH_MAX_BYTES", "1000", lambda s: s.kafka["fetch.max.bytes"] == "1000"),
@@ -136,7 +138,7 @@ def test_the_example_loads_and_shows_every_key() -> None:
     path = ROOT / "streammon.example.yaml"
     example = load(path)
     data = yaml.safe_load(path.read_text())
-    commented = {"instance", "input.schemas", "input.mapping"}
+    commented = {"instance", "input.schemas", "input.mapping", "input.defaults", "telemetry.token"}
     assert keys(Settings, data) == commented
     assert all(f"# {key.split('.')[-1]}:" in path.read_text() for key in commented)
     assert example.model_copy(update={"models": (), "rules": ()}) == Settings()

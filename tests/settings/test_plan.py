@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from streammon.adapters.avro_decoder import AvroDecoder
-from streammon.core.errors import UsageError
+from streammon.core.errors import Code, UsageError
 from streammon.core.outputs import Series
 from streammon.core.plan import Plan
 from streammon.core.rules import Threshold
-from streammon.settings import load, plan
+from streammon.settings import dump, load, plan
 from streammon.settings.measurements import MEASUREMENTS
 from tests.settings.helpers import ROOT, Write
 
@@ -43,7 +43,7 @@ def test_what_the_plan_holds(base: Plan) -> None:
     assert base.layout(Series("abc", "1", "prod")).features == ("f0", "f1")
     assert base.layout(Series("abc", "1", "prod")).embedding == 3
     assert base.layout(Series("b", "1", "prod")).features == ("age", "income")
-    drift, slow = base.policy.rules
+    drift, _, slow = base.policy.rules
     assert slow == Threshold("slow", "latency.p95", "60000000/60000000/0", above=250.0, cooldown=900_000_000)
     assert drift == Threshold("drift", "feature.psi", "3600000000/3600000000/0", above=0.2, feature="f1")
 
@@ -51,6 +51,31 @@ def test_what_the_plan_holds(base: Plan) -> None:
 def test_a_rule_watches_the_only_window(write: Write) -> None:
     rules = plan(load(write("windows: 5m\nrules: [{id: a, measurement: traffic.qps, below: 1}]"))).policy.rules
     assert rules[0].window == "300000000/300000000/0"
+
+
+def test_every_policy_watches_the_limit_on_series(base: Plan) -> None:
+    """In the shortest window, unless there is a rule of that id, or the user wants none."""
+    [rule] = [rule for rule in base.policy.rules if rule.id == "series-cap"]
+    assert (rule.measurement, rule.model, rule.window) == ("traffic.count", "__other__", "60000000/60000000/0")
+    assert rule.excess(1.0) > 0 >= rule.excess(0.0)
+    assert (rule.severity, rule.action) == ("P2", "ticket")
+
+
+def test_the_rule_about_the_limit_can_be_replaced_or_switched_off(write: Write) -> None:
+    own = "rules: [{id: series-cap, measurement: traffic.count, model: __other__, above: 99, severity: P1}]"
+    [rule] = plan(load(write(own))).policy.rules
+    assert (rule.severity, rule.limit(0.0)) == ("P1", 99)
+    assert plan(load(write("limits: {series_alert: false}"))).policy.rules == ()
+    assert plan(load(write(f"limits: {{series_alert: false}}\n{own}"))).policy.rules == (rule,)
+
+
+def test_limits(write: Write) -> None:
+    limited = plan(load(write("limits: {series_per_partition: 7, panes_per_window: 60}\nwindows: [1m, 1h]")))
+    assert (limited.max_series, limited.max_panes) == (7, 60)
+    with pytest.raises(UsageError, match=r"3600000000/\S+ would have 60 panes of 60 s.*limits.panes_per_window \(59\)"):
+        load(write("limits: {panes_per_window: 59}\nwindows: [1m, 1h]"))
+    with pytest.raises(UsageError, match=r"allowed_lateness.*61 panes of 1 s.*limits.panes_per_window \(60\)"):
+        plan(load(write("limits: {panes_per_window: 60}\nwindows: [1s]\nallowed_lateness: 61s")))
 
 
 def test_topic_of_a_recorded_file(base: Plan, write: Write) -> None:
@@ -107,6 +132,8 @@ def test_what_changes_no_result_changes_no_hash(more: str, base: Plan, write: Wr
         ("windows: [1m, 1h]", "windows: [1m, 1h, 2h]"),
         ("allowed_lateness: 60s", "allowed_lateness: 61s"),
         ("allowed_lateness: 60s", "allowed_lateness: 60s\nidle_grace: 1m"),
+        ("allowed_lateness: 60s", "allowed_lateness: 60s\nlimits: {series_per_partition: 999}"),
+        ("allowed_lateness: 60s", "allowed_lateness: 60s\nlimits: {panes_per_window: 999}"),
         ("allowed_lateness: 60s", "allowed_lateness: 60s\nmax_future_skew: 1m"),
         ("features: 2", "features: 3"),
         ("classes: [x, y]", "classes: [y, x]"),
@@ -157,11 +184,55 @@ def test_a_schema_that_is_no_json_is_named(write: Write, tmp_path: Path) -> None
         plan(load(write("input: {schemas: a.avsc}")))
 
 
+def test_a_registrys_schemas_count_with_their_ids(write: Write, tmp_path: Path) -> None:
+    one = {"type": "record", "name": "R", "fields": [{"name": "ts", "type": "long"}]}
+    (tmp_path / "a.avsc").write_text(json.dumps(one))
+    (tmp_path / "b.avsc").write_text(json.dumps(one, indent=4))
+    hashes = []
+    for schemas in ("'17': a.avsc, '3': b.avsc", "'3': a.avsc, '17': a.avsc", "'3': a.avsc, '18': a.avsc"):
+        settings = load(write(f"input: {{framing: confluent, schemas: {{{schemas}}}}}"))
+        assert load(write(dump(settings))) == settings
+        hashes.append(plan(settings).hash)
+        decoder = AvroDecoder(**json.loads(plan(settings).decoding))
+        assert [schema.name for schema in decoder.schemas] == ["R", "R"]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_defaults_change_results(write: Write) -> None:
+    """However a number is written."""
+    hashes = {
+        defaults: plan(load(write(f"input: {{defaults: {{{defaults}}}}}"))).hash
+        for defaults in ("weight: 1", "weight: 1.0", "weight: 2", "lane: prod", "")
+    }
+    assert hashes["weight: 1"] == hashes["weight: 1.0"]
+    assert len(set(hashes.values())) == 4
+
+
 @pytest.mark.parametrize("framing", ["single_object", "raw"])
 def test_decoding_is_what_the_decoder_takes(framing: str) -> None:
     """Also: the canonical schema is found when none is named."""
     decoding = plan(load(None, {"input": {"framing": framing, "mapping": {"features": ["score"]}}})).decoding
     assert AvroDecoder(**json.loads(decoding)).max_record_bytes == 1_048_576
+
+
+def test_the_mapping_of_the_documentation_decodes(write: Write, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "input.md").read_text(), re.DOTALL)
+    created = {"type": "record", "name": "C", "fields": [{"name": "at", "type": "long"}]}
+    item = {"type": "record", "name": "I", "fields": [{"name": "price", "type": "double"}]}
+    types = {
+        "created": created,
+        "model_id": "string",
+        "age": "int",
+        "inputs": {"type": "map", "values": "double"},
+        "items": {"type": "array", "items": item},
+        "scores": {"type": "array", "items": "float"},
+    }
+    fields = [{"name": name, "type": type_} for name, type_ in types.items()]
+    (tmp_path / "a.avsc").write_text(json.dumps({"type": "record", "name": "R", "fields": fields}))
+    schemas = "  framing: raw\n  schemas: a.avsc\n"
+    decoder = AvroDecoder(**json.loads(plan(load(write(example + schemas))).decoding))
+    value = b"\x02\x02m\x08\0\0\x04" + bytes(4) + bytes(4) + b"\0"  # no inputs, no items, two scores
+    assert decoder.explain(value).code == Code.OK
 
 
 def test_the_measurements_are_those_of_the_documentation() -> None:

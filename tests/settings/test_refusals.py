@@ -39,6 +39,25 @@ REFUSALS = {  # file: what is said
     "input:\n  mapping:\n    fetures: a": "FILE:3: input.mapping.fetures: unknown field; did you mean features?",
     "input: {mapping: {ts: [a, b]}}": "FILE:1: input.mapping.ts: takes one path: only features, ",
     "input: {mapping: {ts: 3}}": "FILE:1: input.mapping.ts: should be a path such as request.age, or a list of them",
+    "input:\n  mapping:\n    ts: a..b": "FILE:3: input.mapping.ts: is not a path: write names with dots between",
+    "input: {mapping: {features: [a, 'b[0']}}": "FILE:1: input.mapping.features: is not a path: ",
+    "input:\n  defaults:\n    lane: prod\n    weihgt: 1": (
+        "FILE:4: input.defaults.weihgt: unknown field; did you mean weight?"
+    ),
+    "input: {defaults: {weight: yes}}": "FILE:1: input.defaults.weight: should be a finite number",
+    "input: {defaults: {lane: '*'}}": "FILE:1: input.defaults.lane: is reserved: write another name",
+    "input: {defaults: {model_id: __other__}}": "FILE:1: input.defaults.model_id: is reserved: write another name",
+    "input: {defaults: {ts: 1}}": "FILE:1: input.defaults.ts: takes no default: a constant is not the time of an event",
+    "input: {defaults: {timed_out: 1}}": "FILE:1: input.defaults.timed_out: should be true or false",
+    "input: {defaults: {http_status: 2e9}}": "FILE:1: input.defaults.http_status: should be a whole number of 32 bits",
+    "input: {defaults: {features: 1}}": "FILE:1: input.defaults.features: takes no default: only single numbers, ",
+    "input: {defaults: [lane]}": "FILE:1: input.defaults: should be a mapping of fields to constants, ",
+    "input: {framing: confluent}": "FILE:1: input.schemas: confluent records name their schema by its id: map ids to",
+    "input:\n  schemas: {17: a.avsc}": "FILE:2: a key should be text: put it in quotes",
+    "input:\n  schemas:\n    'x17': a.avsc": "FILE:3: input.schemas.x17: should be the schema's id in the registry, a ",
+    "input:\n  schemas:\n    '17': /no/such.avsc": "FILE:3: input.schemas.17: there is no file /no/such.avsc",
+    "input: {schemas: [3]}": "FILE:1: input.schemas[0]: should be a path",
+    "input: {schemas: 3}": "FILE:1: input.schemas: should be a list of files, or a mapping of ids to files",
     "windows: []": "FILE:1: windows: at least one window is needed, for example 1m",
     "windows: [1m, 60s]": "FILE:1: windows: a window is named twice",
     "windows:\n- 1m\n- 5m every 1m": "FILE:3: windows[1]: sliding windows are not built yet: ",
@@ -117,6 +136,16 @@ def test_a_raw_input_has_one_schema(write: Write, tmp_path: Path) -> None:
         (tmp_path / name).write_text("{}")
     said = refusal(write("input:\n  framing: raw\n  schemas: [a, b]"))
     assert said.startswith("FILE:3: input.schemas: raw records do not say their schema: name one")
+
+
+def test_ids_belong_to_confluent_framing(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("{}")
+    said = refusal(write("input:\n  schemas: {'17': a}"))
+    assert said.startswith("FILE:2: input.schemas: single_object records name no ids: list the files, or use framing ")
+    said = refusal(write("input:\n  framing: confluent\n  schemas: [a]"))
+    assert said.startswith(
+        "FILE:3: input.schemas: confluent records name their schema by its id: map ids to files, as "
+    )
 
 
 def test_a_variable_is_named_by_its_name(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from streammon.adapters.file_sink import FileSink
 from streammon.adapters.recorded_source import JournalStore, RecordedSource, read_journal
 from streammon.core.commit import CommitPolicy
 from streammon.core.errors import Code
+from streammon.explain import explainer
 from streammon.runner import Runner
 from streammon.settings import Settings, plan
 
@@ -47,7 +48,8 @@ def run(
     entries = [] if journal is None else read_journal(journal, source.topic)
     suite = assembly.suite(settings)
     started = time.monotonic()
-    with FileSink(out, {"streammon.plan": the_plan.hash, "streammon.policy": the_plan.policy.hash}) as sink:
+    hashes = {"streammon.plan": the_plan.hash, "streammon.policy": the_plan.policy.hash}
+    with FileSink(out, hashes, source.topic, settings.input.framing != "raw") as sink:
         runner = Runner(
             plan=the_plan,
             baselines=baselines,
@@ -55,7 +57,7 @@ def run(
             sink=sink,
             store=JournalStore(entries),
             decoder=decoder,
-            explain=assembly.explainer(decoder),
+            explain=explainer(decoder, the_plan, baselines),
             suite=suite,
             policy=COMMIT_EVERY,
             now=time.monotonic,

@@ -12,32 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
 from streammon.core.baseline import Baseline
-from streammon.core.closing import ClosedGroup
-from streammon.core.commit import CommitPolicy, CommitSchedule
-from streammon.core.engine import Fed, rejected
-from streammon.core.errors import Code
-from streammon.core.events import EventBatch
-from streammon.core.journal import Kind
+from streammon.core.commit import CommitPolicy
 from streammon.core.plan import Plan
 from streammon.core.ports import (
-    CommitRefusedError,
-    DeadLetter,
     Decoder,
+    Explain,
     Observer,
     OutcomeUnknownError,
-    Outputs,
-    RecordBatch,
     Restored,
-    Run,
     Sink,
     Source,
     StateStore,
 )
-from streammon.core.publish import DriftSuite, metric_events
-from streammon.core.timeline import NEVER
+from streammon.core.publish import DriftSuite
+from streammon.intake import Intake
+from streammon.outbox import Outbox
 from streammon.tally import Tally
 from streammon.tasks import Task, begin, restore
 
@@ -47,7 +37,8 @@ LONGEST_POLL = 0.1  # seconds: the granularity of time-driven commits
 class Runner:
     """Owns the tasks. `start_at` gives first positions to partitions without state, or is None (then it refuses).
 
-    `decides` is False where a given journal holds every decision (replay).
+    `decides` is False where a given journal holds every decision (replay). With `pause_when_undecodable`, a partition
+    of which most records cannot be decoded is read no further, until it is assigned anew.
     """
 
     def __init__(
@@ -59,36 +50,54 @@ class Runner:
         sink: Sink,
         store: StateStore,
         decoder: Decoder,
-        explain: Callable[[bytes | None, Code], tuple[str | None, str]],
+        explain: Explain,
         suite: DriftSuite,
         policy: CommitPolicy,
         now: Callable[[], float],
         start_at: Callable[[Sequence[int]], dict[int, int]] | None,
         decides: bool = True,
+        pause_when_undecodable: bool = False,
         observer: Observer | None = None,
     ) -> None:
         self._plan, self._baselines = plan, baselines
         self._source, self._sink, self._store = source, sink, store
-        self._decoder, self._explain, self._suite = decoder, explain, suite
         self._now, self._start_at, self._decides = now, start_at, decides
         self._observer = observer or Observer()
-        self._schedule = CommitSchedule(policy, now())
+        self.tally = Tally()
+        self._outbox = Outbox(
+            plan=plan, suite=suite, sink=sink, policy=policy, now=now, tally=self.tally, observer=self._observer
+        )
+        self._intake = Intake(
+            plan=plan,
+            baselines=baselines.values(),
+            decoder=decoder,
+            explain=explain,
+            outbox=self._outbox,
+            commit=self._commit,
+            decides=decides,
+            pauses=pause_when_undecodable,
+            tally=self.tally,
+            observer=self._observer,
+        )
         self._tasks: dict[int, Task] = {}
         self._parked: dict[int, Task] = {}  # taken away after a clean commit; perhaps they come back
+        self._silent: set[int] = set()  # partitions that the source has been told to pause
         self._epoch = 0  # counts rebalances, to notice one during a recovery
-        self._closed: list[ClosedGroup] = []
-        self._outputs = Outputs()
-        self._refused: Outputs | None = None  # to be sent again before anything else
         self._unknown: OutcomeUnknownError | None = None  # of the last commit, when the partitions were revoked
-        self.tally = Tally()
+        self._stopping: Callable[[], bool] = lambda: False
 
     def run(self, stopping: Callable[[], bool]) -> None:
-        """Until the source is finished or `stopping()`; ends with a commit."""
+        """Until the source is finished or `stopping()`; ends with a commit, with a snapshot for whoever comes next."""
+        self._stopping = stopping
         self._source.start(self)
         try:
-            while not stopping() and not self._source.finished():
+            while not stopping() and not self._is_finished:
                 self.step()
-            self._commit()
+            self._commit(snapshot_now=not self._is_finished)
+            if not self._outbox.is_refused:  # else leaving the group is one more chance
+                self._drop()
+        except _StoppedEarly:
+            self._drop()
         except OutcomeUnknownError as error:  # of the last commit: whoever comes next finds out
             self._observer.rebuilt(error)
             self._drop()
@@ -98,122 +107,35 @@ class Runner:
 
     def step(self) -> None:
         """One turn."""
+        self._observer.turned()
         try:
             records = self._source.poll(LONGEST_POLL)
             if records is not None:
-                self._feed(records)
-            if self._schedule.due(self._now()):
+                self._intake.feed(self._tasks, records)
+            if self._outbox.is_due:
                 self._commit()
+            self._steer()
         except OutcomeUnknownError as error:
             self._rebuild(error)
 
-    def _feed(self, records: RecordBatch) -> None:
-        events = self._decoder.decode(records)
-        for run in records.runs:
-            task = self._tasks.get(run.partition)
-            if task is not None:
-                self._feed_run(task, run, records, events)
-
-    def _feed_run(self, task: Task, run: Run, records: RecordBatch, events: EventBatch) -> None:
-        """Cut the run where a journal entry takes effect and where the task goes live."""
-        offset = records.offset
-        low = run.low + int(np.searchsorted(offset[run.low : run.high], task.engine.position))
-        while low < run.high:
-            first = int(offset[low])
-            self._reach(task, first)
-            bound = min(task.pending[0].position if task.pending else NEVER, NEVER if task.is_live else task.live_from)
-            high = low + int(np.searchsorted(offset[low : run.high], bound))
-            fed = task.engine.feed(events.rows(low, high))
-            if task.is_live:
-                self._keep(task, records, fed, low)
-            low = high
-        if not task.is_live and task.engine.position >= task.live_from:
-            self._reach(task, task.engine.position)
-
-    def _reach(self, task: Task, offset: int) -> None:
-        """Take the decisions that come before the record at `offset`; go live if it is the first unpublished one."""
-        while task.pending and task.pending[0].position <= offset:
-            entry = task.pending.popleft()
-            if entry.kind is Kind.POLICY and self._closed:
-                self._commit()  # windows closed so far are judged by the old policy
-            task.decide(entry)
-        if not task.is_live and offset >= task.live_from:
-            self._go_live(task)
-
-    def _keep(self, task: Task, records: RecordBatch, fed: Fed, low: int) -> None:
-        for row in rejected(fed.verdict):
-            self._outputs.dead_letters.append(self._dead_letter(task, records, low + int(row), Code(fed.verdict[row])))
-        self._closed += fed.closed
-        self.tally.count(fed)
-        self._schedule.progressed(len(fed.verdict), bool(fed.closed))
-
-    def _dead_letter(self, task: Task, records: RecordBatch, row: int, code: Code) -> DeadLetter:
-        origin = records.origin(row)
-        name, message = self._explain(origin.value, code)
-        return DeadLetter(
-            task.engine.partition, int(records.offset[row]), int(records.timestamp[row]), code, name, message, origin
-        )
-
-    def _go_live(self, task: Task) -> None:
-        """From here on outputs count. Decide what the settings ask for beyond what the journal says."""
-        task.is_live = True
-        self._observer.live(task.engine.partition, task.live_from)
-        if self._decides:
-            entries = task.outstanding(self._plan.policy, self._baselines.values())
-            self._outputs.journal += entries
-            self._schedule.progressed(0, closed=bool(entries))
-
-    # -- commits -----------------------------------------------------------------------------------------------------
+    @property
+    def _is_finished(self) -> bool:
+        return self._source.finished() and not self._outbox.is_refused
 
     def _commit(self, snapshot_now: bool = False) -> None:
-        """Test and judge what closed, and publish everything since the last commit at once."""
-        if not self._tasks:
-            return
-        if self._refused is not None and not self._send(self._refused):
-            return
-        started = self._now()
-        with_snapshot = snapshot_now or self._schedule.snapshot_due(started)
-        if self._send(self._prepare(with_snapshot)):
-            self._schedule.committed(self._now(), with_snapshot)
+        if self._tasks:
+            self._outbox.commit(self._tasks, snapshot_now)
 
-    def _prepare(self, with_snapshot: bool) -> Outputs:
-        outputs, self._outputs = self._outputs, Outputs()
-        closed, self._closed = self._closed, []
-        for header, event in metric_events(self._plan, closed, self._suite):
-            outputs.metrics.append(event)
-            outputs.alerts += self._tasks[header.partition].judge.judge(event, header.policy)
-        for partition, task in self._tasks.items():
-            outputs.positions[partition] = task.position
-            changes = task.judge.changes()
-            if changes:
-                outputs.rules[partition] = changes
-            if task.is_live and task.position != task.committed:
-                outputs.headers[partition] = task.header()
-            if with_snapshot and task.is_live and task.position != task.snapshot_position:
-                outputs.snapshots[partition] = task.snapshot()
-        return outputs
-
-    def _send(self, outputs: Outputs) -> bool:
-        """Publish; False when the commit was refused: the same outputs go first next time."""
-        started = self._now()
-        try:
-            token = self._sink.commit(outputs)
-        except CommitRefusedError as error:
-            self._refused = outputs
-            self._schedule.refused(self._now())
-            self._observer.commit_refused(error)
-            return False
-        self._refused = None
-        for partition, position in outputs.positions.items():
-            if partition in self._tasks:
-                self._tasks[partition].committed = position
-                self._tasks[partition].token = token
-        self.tally.metrics += len(outputs.metrics)
-        self.tally.alerts += len(outputs.alerts)
-        for alert in outputs.alerts:
-            self._observer.alert(alert)
-        self._observer.committed(outputs, self._now() - started)
-        return True
+    def _steer(self) -> None:
+        """Read no further where most cannot be decoded, and nowhere while a commit is refused: what waits would grow
+        without bound.
+        """
+        refused = self._outbox.is_refused
+        silent = {partition for partition, task in self._tasks.items() if refused or task.paused is not None}
+        if silent != self._silent:
+            self._source.pause(silent - self._silent)
+            self._source.resume(self._silent - silent)
+            self._silent = silent
 
     # -- partitions --------------------------------------------------------------------------------------------------
 
@@ -224,6 +146,7 @@ class Runner:
             self._unknown = None
         self._epoch += 1
         epoch = self._epoch
+        self._observer.assigned(partitions)
         committed = self._store.committed(partitions)
         tasks: dict[int, Task] = {}
         fresh: dict[int, Restored] = {}
@@ -231,9 +154,12 @@ class Runner:
             last, parked = committed[partition], self._parked.pop(partition, None)
             if parked is not None and last is not None and last.token and last.token == parked.token:
                 self._observer.kept(partition, last.position)
+                if parked.paused is not None:
+                    self._observer.paused(partition, parked.position, parked.paused)
                 tasks[partition] = parked
                 continue
-            restored = self._store.load(partition, self._source.heartbeat)
+            started = self._now()
+            restored = self._store.load(partition, self._heartbeat)
             if epoch != self._epoch:
                 return
             if last is None and restored.header is None and restored.snapshot is None:
@@ -243,7 +169,7 @@ class Runner:
                 return  # somebody else commits to it: a rebalance that takes it away is on its way
             position = None if last is None else last.position
             tasks[partition] = restore(self._plan, self._baselines, partition, position, restored)
-            self._observer.restored(partition, restored, tasks[partition].live_from)
+            self._observer.restored(partition, restored, tasks[partition].live_from, self._now() - started)
         self._parked.clear()
         if fresh:
             tasks |= begin(self._plan, self._baselines, fresh, self._start_at, self._decides)
@@ -251,9 +177,16 @@ class Runner:
         self._source.seek({partition: task.engine.position for partition, task in tasks.items()})
         for task in tasks.values():
             if task.engine.position >= task.live_from:
-                self._reach(task, task.engine.position)
+                self._intake.reach(task, task.engine.position)
         if fresh:
             self._commit(snapshot_now=True)
+        self._steer()
+
+    def _heartbeat(self) -> None:
+        """During long work before anything was read, which is not worth finishing when the worker is to stop."""
+        if self._stopping():
+            raise _StoppedEarly
+        self._source.heartbeat()
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Commit while that still counts, with a snapshot, so that whoever comes next starts where we stop."""
@@ -262,7 +195,7 @@ class Runner:
         self._parked = {}
         try:
             self._commit(snapshot_now=True)
-            if self._refused is None:
+            if not self._outbox.is_refused:
                 self._parked = {p: task for p, task in self._tasks.items() if task.is_live}
         except OutcomeUnknownError as error:
             self._observer.rebuilt(error)
@@ -277,7 +210,8 @@ class Runner:
         self._drop()
 
     def _drop(self) -> None:
-        self._tasks, self._closed, self._outputs, self._refused = {}, [], Outputs(), None
+        self._tasks, self._silent = {}, set()
+        self._outbox.clear()
 
     def _rebuild(self, error: OutcomeUnknownError) -> None:
         """The outcome of a commit is unknown: forget what is in memory, and read back what is durable.
@@ -298,3 +232,7 @@ class Runner:
                 return
             except OutcomeUnknownError as again:
                 error = again
+
+
+class _StoppedEarly(Exception):
+    """Told to stop during a recovery."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from streammon.core import snapshot
 from streammon.core.baseline import Baseline
+from streammon.core.decodability import Decodability
 from streammon.core.engine import Engine
 from streammon.core.errors import UsageError
 from streammon.core.journal import JournalEntry, Kind
@@ -37,11 +38,19 @@ class Task:
     snapshot_position: int | None = None
     token: str = ""  # of the last commit
     is_live: bool = False
+    decodability: Decodability = field(default_factory=Decodability)  # of what was read live
+    paused: str | None = None  # why the partition is read no further
 
     @property
     def position(self) -> int:
         """What a commit promises: never behind what was committed before."""
         return max(self.engine.position, self.live_from)
+
+    @property
+    def clock(self) -> int | None:
+        """Greatest accepted ts of the partition, microseconds; None before the first."""
+        progress = int(self.engine.progress[P])
+        return progress if progress > -NEVER // 2 else None
 
     def decide(self, entry: JournalEntry) -> None:
         """Take a decision of the journal."""
@@ -82,7 +91,6 @@ class Task:
 
     def header(self, keys: int = 0) -> HeaderState:
         """The partition as of now."""
-        progress = int(self.engine.progress[P])
         return HeaderState(
             position=self.position,
             generation=self.generation,
@@ -90,7 +98,7 @@ class Task:
             format=FORMAT,
             plan_hash=self.engine.plan.hash,
             policy_hash=self.engine.policy.hash,
-            progress=progress if progress > -NEVER // 2 else None,
+            progress=self.clock,
             journal_sequence=self.sequence,
             active_baselines=tuple(self.engine.active),
             counters={},

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
-import signal
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
 from streammon import assembly
 from streammon.adapters.changelog import Changelog
+from streammon.adapters.kafka_access import transactional_ids
 from streammon.adapters.kafka_admin import Admin
 from streammon.adapters.kafka_sink import KafkaSink, Topics
 from streammon.adapters.kafka_source import KafkaSource
 from streammon.adapters.kafka_state import KafkaStateStore
 from streammon.core.commit import CommitPolicy
+from streammon.core.errors import Refusal
+from streammon.explain import explainer
 from streammon.runner import Runner
 from streammon.settings import Settings, kafka_options, plan
-from streammon.telemetry import Event, LogObserver, log
+from streammon.stopping import until_signalled
+from streammon.telemetry import Event, Health, LogObserver, Metrics, Observers, listen, log, pages
+
+HEARTBEATS = 6  # in a session
+MAX_POLL_INTERVAL = 300_000  # milliseconds: librdkafka's default of max.poll.interval.ms
 
 
 def run(
@@ -29,6 +36,11 @@ def run(
 ) -> None:
     """Work until `stopping()`, by default until SIGTERM or SIGINT. `start`: where partitions without state begin."""
     stopping = stopping or until_signalled()
+    with _last_words(settings):
+        _work(settings, start, stopping, on_step)
+
+
+def _work(settings: Settings, start: str | None, stopping: Callable[[], bool], on_step: Callable[[str], None]) -> None:
     the_plan = plan(settings)
     baselines = assembly.baselines(settings.baselines, the_plan)
     decoder = assembly.decoder(the_plan)
@@ -38,68 +50,91 @@ def run(
     partitions = admin.check(topics)
     delivery = settings.delivery
     worker = settings.instance or secrets.token_hex(8)
-    changelog = Changelog()
-    source = KafkaSource(topics.events, _consumer_options(settings, options), delivery.max_batch)
-    store = KafkaStateStore(source, options, topics.changelog, topics.journal, changelog)
-    sink = KafkaSink(
-        source,
-        options,
-        f"streammon.{settings.group}.{worker}",
-        topics,
-        changelog,
-        delivery.transaction_timeout.total_seconds(),
-        on_step,
-    )
-    log(
-        Event.STARTED,
-        group=settings.group,
-        worker=worker,
-        topic=topics.events,
-        partitions=partitions,
-        plan=the_plan.hash,
-    )
-    runner = Runner(
-        plan=the_plan,
-        baselines=baselines,
-        source=source,
-        sink=sink,
-        store=store,
-        decoder=decoder,
-        explain=assembly.explainer(decoder),
-        suite=assembly.suite(settings),
-        policy=CommitPolicy(
-            delivery.commit_interval.total_seconds(),
-            delivery.min_commit_interval.total_seconds(),
-            delivery.snapshot_interval.total_seconds(),
-            delivery.snapshot_events,
-        ),
-        now=time.monotonic,
-        start_at=None if start is None else admin.starts(topics.events, start),
-        observer=LogObserver(),
-    )
-    with closing(store), closing(source):
-        runner.run(stopping)
+    health = Health(topics.events, _longest_turn(settings), time.monotonic)
+    metrics = Metrics(topics.events, the_plan.hash, health, time.monotonic)
+    with _endpoint(settings, metrics, health):
+        changelog = Changelog()
+        source = KafkaSource(topics.events, _consumer_options(settings, options), delivery.max_batch)
+        metrics.ends = source.ends
+        store = KafkaStateStore(source, options, topics.changelog, topics.journal, changelog)
+        sink = KafkaSink(
+            source,
+            options,
+            f"{transactional_ids(settings.group)}{worker}",
+            topics,
+            changelog,
+            delivery.transaction_timeout.total_seconds(),
+            on_step,
+            settings.input.framing != "raw",
+        )
+        log(
+            Event.STARTED,
+            group=settings.group,
+            worker=worker,
+            topic=topics.events,
+            partitions=partitions,
+            plan=the_plan.hash,
+        )
+        runner = Runner(
+            plan=the_plan,
+            baselines=baselines,
+            source=source,
+            sink=sink,
+            store=store,
+            decoder=decoder,
+            explain=explainer(decoder, the_plan, baselines),
+            suite=assembly.suite(settings),
+            policy=CommitPolicy(
+                delivery.commit_interval.total_seconds(),
+                delivery.min_commit_interval.total_seconds(),
+                delivery.snapshot_interval.total_seconds(),
+                delivery.snapshot_events,
+            ),
+            now=time.monotonic,
+            start_at=None if start is None else admin.starts(topics.events, start),
+            pause_when_undecodable=settings.input.pause_when_undecodable,
+            observer=Observers(health, metrics, LogObserver(topics.events)),  # what the log says shows already
+        )
+        with closing(store), closing(source):
+            runner.run(stopping)
     log(Event.STOPPED, events=runner.tally.events, metrics=runner.tally.metrics, alerts=runner.tally.alerts)
 
 
-def until_signalled() -> Callable[[], bool]:
-    """True once SIGTERM or SIGINT has come. A second one ends the process at once, which loses nothing."""
-    received: list[int] = []
+def _endpoint(settings: Settings, metrics: Metrics, health: Health) -> AbstractContextManager[object]:
+    """Answers while it is open. Refuses where it cannot listen, before this worker opens transactions, which would
+    fence one of the same name that is at work.
+    """
+    where = settings.telemetry
+    if not where.enabled:
+        return nullcontext()
+    token = None if where.token is None else where.token.get_secret_value()
+    return closing(listen(where.address, where.port, pages(metrics, health), token))
 
-    def note(number: int, _: Any) -> None:
-        received.append(number)
-        signal.signal(number, signal.SIG_DFL)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
-    return lambda: bool(received)
+@contextmanager
+def _last_words(settings: Settings) -> Iterator[None]:
+    """What ends the worker goes to the log too, where that is read by a machine; a person sees the command's words."""
+    try:
+        yield
+    except Exception as error:
+        if settings.log.format == "json":
+            known = isinstance(error, Refusal)
+            log(Event.FAILED, logging.ERROR, None if known else error, reason=str(error))
+        raise
+
+
+def _longest_turn(settings: Settings) -> float:
+    """Seconds that the loop may take for one turn: longer, and the group counts the worker out."""
+    milliseconds = settings.kafka.get("max.poll.interval.ms", MAX_POLL_INTERVAL)
+    try:
+        return float(str(milliseconds)) / 1000
+    except ValueError:  # the client will say so
+        return MAX_POLL_INTERVAL / 1000
 
 
 def _consumer_options(settings: Settings, options: dict[str, Any]) -> dict[str, Any]:
-    membership: dict[str, Any] = {
-        "group.id": settings.group,
-        "session.timeout.ms": int(settings.delivery.session_timeout.total_seconds() * 1000),
-    }
+    session = int(settings.delivery.session_timeout.total_seconds() * 1000)
+    membership: dict[str, Any] = {"group.id": settings.group, "session.timeout.ms": session}
     if settings.instance is not None:
         membership["group.instance.id"] = settings.instance
-    return {**options, **membership}
+    return {"heartbeat.interval.ms": min(3_000, session // HEARTBEATS), **options, **membership}

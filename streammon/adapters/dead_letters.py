@@ -8,11 +8,13 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import NamedTuple
 
+from streammon.adapters.envelopes import Envelope
 from streammon.adapters.schema_files import HEADER_BYTES, MARKER
 from streammon.core.ports import DeadLetter
 
 PREFIX = "__streammon.errors."
 MESSAGE_CHARACTERS = 1000
+DEAD_LETTER_BYTES = 256 * 1024  # of key, of value, and of the headers, so that it can always be written
 
 _CONFLUENT_MAGIC = b"\x00"
 _CONFLUENT_BYTES = 5
@@ -26,6 +28,32 @@ class DeadRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+class Found(NamedTuple):
+    """A dead letter, read back. What its headers do not say is None."""
+
+    place: tuple[int, int]  # partition and offset of the dead letter itself
+    stored: int  # its own timestamp, milliseconds
+    code: str
+    field: str | None
+    topic: str | None  # of the record that was read, like partition and offset
+    partition: int | None
+    offset: int | None
+    schema_id: str | None
+    message: str
+    first_seen: int | None  # timestamp of that record, milliseconds
+    size: int | None  # bytes of the whole value
+    hash: str | None
+    headers_cut: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]  # those that the record had
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the value is only the beginning of what was read."""
+        return self.size is not None and self.size > len(self.value or b"")
 
 
 def dead_record(letter: DeadLetter, topic: str, limit: int, framed: bool = True) -> DeadRecord:
@@ -54,6 +82,40 @@ def dead_record(letter: DeadLetter, topic: str, limit: int, framed: bool = True)
     }
     ours: Headers = [(PREFIX + name, str(item).encode()) for name, item in reasons.items() if item is not None]
     return DeadRecord(_cut(key, limit), _cut(value, limit), kept + ours)
+
+
+def found(envelope: Envelope) -> Found | None:
+    """The dead letter in a record of its topic; None where somebody else wrote it."""
+    ours = {
+        name.removeprefix(PREFIX): (value or b"").decode(errors="replace")
+        for name, value in envelope.headers
+        if name.startswith(PREFIX)
+    }
+    if "code" not in ours:
+        return None
+
+    def number(name: str) -> int | None:
+        text = ours.get(name, "").removeprefix("-")
+        return int(ours[name]) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+    return Found(
+        (envelope.partition, envelope.offset),
+        envelope.timestamp,
+        ours["code"],
+        ours.get("field"),
+        ours.get("topic"),
+        number("partition"),
+        number("offset"),
+        ours.get("schema_id"),
+        ours.get("message", ""),
+        number("first_seen"),
+        number("bytes"),
+        ours.get("hash"),
+        number("headers_cut") or 0,
+        envelope.key,
+        envelope.value,
+        tuple(header for header in envelope.headers if not header[0].startswith(PREFIX)),
+    )
 
 
 def schema_id(value: bytes) -> str | None:

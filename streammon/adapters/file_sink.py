@@ -1,29 +1,37 @@
-"""The sink of a replay: metric and alert events in two files, which appear when the replay is complete."""
+"""The sink of a replay: metric and alert events and dead letters in files, which appear when the replay is complete."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from streammon.adapters.containers import SYNC_BYTES
+from streammon.adapters.dead_letters import DEAD_LETTER_BYTES, dead_record
+from streammon.adapters.envelopes import NOT_AVAILABLE, Envelope, EnvelopeWriter
 from streammon.adapters.files import OutputFile
 from streammon.core.errors import UsageError
 from streammon.core.outputs import AlertEvent, MetricEvent
-from streammon.core.ports import Outputs
+from streammon.core.ports import DeadLetter, Outputs
 
-METRICS, ALERTS = "metrics.avro", "alerts.avro"
+METRICS, ALERTS, DEAD_LETTERS = "metrics.avro", "alerts.avro", "dead_letters.avro"
 
 
 class FileSink:
     """Writes to a directory, which is made at need.
 
-    A context manager: left without an error, both files get their names; otherwise nothing stays behind.
+    Dead letters are recorded envelopes: the records that live would write, numbered, with the time of what was read.
+
+    A context manager: left without an error, all files get their names; otherwise nothing stays behind.
     """
 
-    def __init__(self, directory: Path, metadata: Mapping[str, str]) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, metadata: Mapping[str, str], topic: str, framed: bool = True) -> None:
+        """`topic`: of the records that are replayed. `framed`: see dead_letters.dead_record."""
+        self._directory, self._topic, self._framed = directory, topic, framed
+        self._dead = 0  # letters so far
         missing = [path for path in (directory, *directory.parents) if not path.exists()]  # innermost first
         with ExitStack() as undo:
             undo.callback(_remove, missing)
@@ -35,23 +43,36 @@ class FileSink:
             undo.callback(self._metrics.discard)
             self._alerts = OutputFile(directory / ALERTS, AlertEvent, metadata)
             undo.callback(self._alerts.discard)
+            sync = blake2b(repr((topic, sorted(metadata.items()))).encode(), digest_size=SYNC_BYTES).digest()
+            self._dead_letters = EnvelopeWriter(directory / DEAD_LETTERS, sync)
+            undo.callback(self._dead_letters.discard)
             self._undo = undo.pop_all()
 
     def commit(self, outputs: Outputs) -> str:
         self._metrics.write(outputs.metrics)
         self._alerts.write(outputs.alerts)
+        self._dead_letters.write(map(self._envelope, outputs.dead_letters))
         return ""
+
+    def _envelope(self, letter: DeadLetter) -> Envelope:
+        record = dead_record(letter, self._topic, DEAD_LETTER_BYTES, self._framed)
+        self._dead += 1
+        milliseconds = letter.timestamp // 1000
+        headers = tuple(record.headers)
+        return Envelope(DEAD_LETTERS, 0, self._dead - 1, milliseconds, NOT_AVAILABLE, record.key, record.value, headers)
 
     def reset(self, fenced: bool) -> None:
         """A file's outcome is never unknown."""
 
     def close(self) -> None:
-        """Give the files their names: both, or none."""
+        """Give the files their names: all, or none."""
         try:
             self._metrics.close()
             self._alerts.close()
+            self._dead_letters.close()
         except BaseException:
-            (self._directory / METRICS).unlink(missing_ok=True)
+            for name in (METRICS, ALERTS):
+                (self._directory / name).unlink(missing_ok=True)
             self.discard()
             raise
 
@@ -81,7 +102,7 @@ def _remove(directories: list[Path]) -> None:
 def check_directory(directory: Path, *, replace: bool) -> None:
     """Refuse, before the work begins, a directory that holds something; with `replace`, only what is no directory.
 
-    Replacing touches the two files and nothing else.
+    Replacing touches the files of a replay and nothing else.
     """
     try:
         there = sorted(entry.name for entry in directory.iterdir())

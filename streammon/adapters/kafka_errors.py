@@ -26,7 +26,7 @@ MEMBERSHIP = frozenset(
 )
 """The group no longer knows this worker under its old name."""
 
-_DENIED = frozenset(
+DENIED = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -44,7 +44,7 @@ def error_of(exception: KafkaException) -> KafkaError:
     return error
 
 
-PERMANENT = _DENIED | {
+PERMANENT = DENIED | {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -85,10 +85,10 @@ class Complaints:
     """What a client says about its connection. Its own log lines stay off standard error, where the refusal stands."""
 
     def __init__(self) -> None:
-        self._latest = ""
+        self._latest: KafkaError | None = None
         self.options: dict[str, Any] = {"log_level": 2, "error_cb": self._hear}
 
-    def heard(self, listen: Callable[[], object]) -> str:
+    def heard(self, listen: Callable[[], object]) -> KafkaError | None:
         """The latest complaint; `listen` is a call of the client that delivers what is pending."""
         try:
             listen()
@@ -98,20 +98,23 @@ class Complaints:
 
     def _hear(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # says how many, not why
-            self._latest = error.str().partition(" (after ")[0]  # without how long it took to fail
+            self._latest = error
 
 
-def refusal(error: KafkaError, doing: str, bootstrap: str, reason: str = "") -> Refusal:
-    """What to tell the user about an error that ends the command; `reason` is what the client said besides."""
-    if error.code() in _DENIED:
+def refusal(error: KafkaError, doing: str, bootstrap: str, reason: KafkaError | None = None) -> Refusal:
+    """What to tell the user about an error that ends the command; `reason` is what the client complained of besides."""
+    if reason is not None and reason.code() in DENIED:
+        error = reason
+    if error.code() in DENIED:
         return UsageError(f"{doing}: the broker at {bootstrap} denies it ({error.str()}): check credentials and ACLs")
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:
         return UsageError(f"{doing}: no such topic ({error.str()}): `streammon topics create` makes the topics")
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         return UsageError(f"{doing}: a record is too large ({error.str()}): raise message.max.bytes, and the topic's")
-    said = reason or error.str()
+    said = (reason or error).str().partition(" (after ")[0]  # without how long it took to fail
     return Unreachable(
-        f"{doing}: the broker at {bootstrap} does not answer as expected ({said}): check that it is up, and its address"
+        f"{doing}: the broker at {bootstrap} does not answer as expected ({said}): check its address, that "
+        "it is up, and that it speaks Kafka there as kafka: security.protocol says"
     )
 
 

@@ -17,13 +17,29 @@ from streammon.core.errors import UsageError
 
 TIMEOUT = 10.0  # seconds
 TIMESTAMP_TYPES = (NOT_AVAILABLE, CREATE_TIME, LOG_APPEND_TIME)  # by the client's number
-RECONNECTS = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
+HARMLESS = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # the client connects again
+        KafkaError._TRANSPORT,
+        KafkaError._RESOLVE,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,  # it asks for the group's coordinator, which nobody needs here
+    }
+)
 
 
 class Reader:
-    """All partitions of a topic, read_committed, from the beginning or from now. A context manager."""
+    """All partitions of a topic, read_committed, from the beginning or from now. A context manager.
 
-    def __init__(self, options: Mapping[str, Any], topic: str, from_beginning: bool) -> None:
+    `first` says otherwise where to begin: given the bounds (first offset, end) of each partition, its position.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        topic: str,
+        from_beginning: bool,
+        first: Callable[[Mapping[int, tuple[int, int]]], dict[int, int]] | None = None,
+    ) -> None:
         self.topic = topic
         self._bootstrap = str(options.get("bootstrap.servers"))
         self._complaints = Complaints()
@@ -42,13 +58,13 @@ class Reader:
         )
         try:
             bounds = self._bounds()
+            begin = {p: low if from_beginning else high for p, (low, high) in bounds.items()}
+            begin |= {} if first is None else first(bounds)
         except BaseException:
             self.close()
             raise
-        self._ends = {p: high for p, (low, high) in bounds.items() if from_beginning and high > low}
-        self._consumer.assign(
-            [TopicPartition(topic, p, low if from_beginning else high) for p, (low, high) in bounds.items()]
-        )
+        self._ends = {p: high for p, (_, high) in bounds.items() if high > begin[p]}
+        self._consumer.assign([TopicPartition(topic, p, position) for p, position in begin.items()])
 
     def batches(self, until_end: bool) -> Iterator[list[Message]]:
         """Records as they come; with `until_end`, those that were committed when the reader was made."""
@@ -65,7 +81,7 @@ class Reader:
                 elif error.code() == KafkaError._PARTITION_EOF:
                     if offset >= ends.get(partition, 0):
                         ends.pop(partition, None)
-                elif not error.retriable() and error.code() not in RECONNECTS:
+                elif not error.retriable() and error.code() not in HARMLESS:
                     raise refusal(error, f"reading {self.topic}", self._bootstrap)
             yield records
 
@@ -109,6 +125,17 @@ def follow(
                     yield from_bytes(kind, value)
                 except UsageError as error:
                     raise UsageError(f"{topic} {message.partition()}, offset {message.offset()}: {error}") from error
+
+
+def read(
+    options: Mapping[str, Any],
+    topic: str,
+    first: Callable[[Mapping[int, tuple[int, int]]], dict[int, int]] | None = None,
+) -> Iterator[Envelope]:
+    """What a topic holds now, from the beginning or from where `first` says (see Reader)."""
+    with Reader(options, topic, from_beginning=True, first=first) as reader:
+        for batch in reader.batches(until_end=True):
+            yield from map(_envelope, batch)
 
 
 def record(options: Mapping[str, Any], topic: str, out: Path, progress: Callable[[int, int], None]) -> int:

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.codec import to_bytes
-from streammon.adapters.dead_letters import dead_record
+from streammon.adapters.dead_letters import DEAD_LETTER_BYTES, dead_record
 from streammon.adapters.kafka_errors import FENCED, LONGEST_OUTAGE, MEMBERSHIP, PERMANENT, connect, error_of, refusal
 from streammon.adapters.kafka_source import LOGGER, KafkaSource
 from streammon.core.errors import Fenced
@@ -41,9 +41,11 @@ class Topics(NamedTuple):
 STEPS = ("before_begin", "after_outputs", "after_snapshot", "after_offsets", "before_commit", "after_commit")
 """The steps of a commit, as they are reported while it goes on."""
 
-GROUP_SPEAKS = 4.0  # seconds; longer than the interval of heartbeats (3 s), after which the group names a twin
+GROUP_SPEAKS = 1.0  # seconds after a heartbeat: by then the group has named a twin
 
-DEAD_LETTER_BYTES = 256 * 1024  # of a dead letter's value, so that it can always be written
+FENCINGS = 5  # in a row, which no outage explains any more
+
+QUEUED_KBYTES = 65_536  # of records on their way to the broker; what is more waits where it is
 
 
 class KafkaSink:
@@ -58,14 +60,16 @@ class KafkaSink:
         changelog: Changelog,
         timeout: float,
         on_step: Callable[[str], None] = lambda step: None,
+        framed: bool = True,
     ) -> None:
-        """`timeout`: the transaction's, in seconds; below the session time-out."""
-        self._source, self._topics, self._changelog = source, topics, changelog
+        """`timeout`: the transaction's, in seconds; below the session time-out. `framed`: see dead_letters."""
+        self._source, self._topics, self._changelog, self._framed = source, topics, changelog, framed
         self._timeout, self._on_step = timeout, on_step
         self._bootstrap = str(options.get("bootstrap.servers"))
         self._options = {
             "logger": LOGGER,  # written when the client is polled, at each commit
             "linger.ms": 5,
+            "queue.buffering.max.kbytes": QUEUED_KBYTES,
             **options,
             "transactional.id": transactional_id,
             "transaction.timeout.ms": int(timeout * 1000),
@@ -75,7 +79,7 @@ class KafkaSink:
         }
         self._process = secrets.token_hex(8)  # part of commit tokens: an instance id outlives processes
         self._commits = 0
-        self._fenced = False  # since the last commit that went through
+        self._fencings = 0  # since the last commit that went through
         self._failed: tuple[str, KafkaError] | None = None  # topic and error of a record that was not delivered
         self._producer = self._new_producer(2 * timeout)
 
@@ -104,20 +108,20 @@ class KafkaSink:
         self._on_step("after_commit")
         self._changelog.committed()
         self._commits += 1
-        self._fenced = False
+        self._fencings = 0
         return token
 
     def reset(self, fenced: bool) -> None:
         """A new producer. What the old one left open is aborted, at once under a fixed id, else by time-out.
 
-        Fenced can also mean an epoch that the broker timed out, as in an outage: believed the second time in a row.
-        A worker with the same instance id shows in the membership, and ends this one there: the group is asked first,
-        because a new producer would fence the twin.
+        Fenced can also mean an epoch that the broker timed out, as in an outage. A worker with the same instance id
+        shows in the membership, and ends this one there: the group is asked first, because a new producer would fence
+        the twin. Without a word from the group it is believed the FENCINGS-th time in a row.
         """
-        if fenced and self._fenced:
-            raise Fenced("the transactional producer was fenced: another worker has taken over")
-        self._fenced = fenced
-        deadline = time.monotonic() + GROUP_SPEAKS
+        self._fencings = self._fencings + 1 if fenced else 0
+        if self._fencings == FENCINGS:
+            raise Fenced("the transactional producer is fenced time and again: another worker has taken over")
+        deadline = time.monotonic() + self._source.heartbeat_seconds + GROUP_SPEAKS
         while fenced and time.monotonic() < deadline:
             self._source.heartbeat()
             time.sleep(0.05)
@@ -145,7 +149,7 @@ class KafkaSink:
         for alert in outputs.alerts:
             self._produce(topics.alerts, to_bytes(alert), key=alert.series.model_id.encode())
         for letter in outputs.dead_letters:
-            dead = dead_record(letter, topics.events, DEAD_LETTER_BYTES)
+            dead = dead_record(letter, topics.events, DEAD_LETTER_BYTES, self._framed)
             self._produce(topics.dead_letters, dead.value, key=dead.key, headers=list(dead.headers))
         for entry in outputs.journal:
             self._produce(topics.journal, to_bytes(entry), key=str(entry.partition).encode(), partition=entry.partition)

@@ -9,12 +9,15 @@ and is polled.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from streammon.adapters.kafka_batches import DirectQueue
+from streammon.adapters.kafka_ends import UnfetchedEnds
 from streammon.adapters.kafka_errors import FENCED, PERMANENT, connect, patiently, refusal
 from streammon.adapters.records import record_batch
 from streammon.core.errors import Fenced, UsageError
@@ -36,6 +39,7 @@ class KafkaSource:
     def __init__(self, topic: str, options: Mapping[str, Any], max_batch: int) -> None:
         """`options` are librdkafka's, complete with group.id; what the promise needs is set here."""
         self.topic = topic
+        self.heartbeat_seconds = float(options.get("heartbeat.interval.ms", 3_000)) / 1000
         self._bootstrap = str(options.get("bootstrap.servers"))
         self._max_batch = max_batch
         self._consumer = connect(
@@ -51,10 +55,14 @@ class KafkaSource:
                 "partition.assignment.strategy": "range",
             },
         )
+        self._direct = DirectQueue.open(self._consumer, topic, max_batch)  # None: records come through the client only
         self._listener: Listener | None = None
         self._handed_over: list[int] | None = None  # partitions that the listener has not been told of
         self._member = ""  # member id under which the assignment was given
+        self._paused: set[int] = set()
         self._failure: Exception | None = None  # raised by the listener inside a callback
+        self._assigned: tuple[int, ...] = ()  # what is read
+        self._unfetched = UnfetchedEnds(topic, options)
 
     def start(self, listener: Listener) -> None:
         self._listener = listener
@@ -63,19 +71,52 @@ class KafkaSource:
         )
 
     def poll(self, timeout: float) -> RecordBatch | None:
-        messages = self._consume(self._max_batch, timeout)
+        if self._direct is not None:
+            self._direct.claim()
+        messages = self._consume(self._max_batch, timeout if self._direct is None else 0.0)
         if self._handed_over is not None:
             partitions, self._handed_over = self._handed_over, None
             assert self._listener is not None
             self._listener.assigned(partitions)
             return None  # what is in hand belongs to an earlier assignment
-        return self._columns(messages) if messages else None
+        if messages or self._direct is None:
+            return self._columns(messages) if messages else None
+        records, failures = self._direct.read(timeout)
+        for partition, error in failures:
+            self._check(error, partition)
+        return records
 
     def heartbeat(self) -> None:
         self._records_only(self._consume(1, 0.0))
 
     def seek(self, positions: Mapping[int, int]) -> None:
+        self.resume(self._paused)  # the client remembers pauses across assignments
+        self._assigned = tuple(positions)
         self._consumer.assign([TopicPartition(self.topic, p, position) for p, position in positions.items()])
+        if self._direct is not None:
+            self._direct.lead(positions)
+
+    def pause(self, partitions: Collection[int]) -> None:
+        """The client drops what it has fetched of them."""
+        self._paused |= set(partitions)
+        self._consumer.pause([TopicPartition(self.topic, partition) for partition in partitions])
+
+    def resume(self, partitions: Collection[int]) -> None:
+        self._consumer.resume([TopicPartition(self.topic, partition) for partition in partitions])
+        self._paused -= set(partitions)
+
+    def ends(self) -> dict[int, int]:
+        """Ends of the log by partition, as the latest fetch told them or, of a paused one, the broker; never waits.
+
+        None of a partition of which neither has told yet.
+        """
+        found = self._unfetched.of(self._paused.intersection(self._assigned))
+        for partition in set(self._assigned) - self._paused:
+            with suppress(KafkaException):  # it was just taken away
+                _, end = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)
+                if end >= 0:
+                    found[partition] = end
+        return found
 
     def finished(self) -> bool:
         return False
@@ -106,6 +147,9 @@ class KafkaSource:
 
     def close(self) -> None:
         """Leave the group; the listener hears of it."""
+        if self._direct is not None:
+            self._direct.close()
+            self._direct = None
         self._consumer.close()
         self._raise_failure()
 
@@ -134,6 +178,7 @@ class KafkaSource:
 
     def _tell(self, what: Callable[[Listener], None]) -> None:
         self._handed_over = None
+        self._assigned = ()
         assert self._listener is not None
         try:
             what(self._listener)
@@ -149,6 +194,7 @@ class KafkaSource:
             times = np.array([message.timestamp() for message in messages], np.int64)
         return record_batch(
             [message.value() for message in messages],
+            [message.key() for message in messages],
             np.array([message.partition() for message in messages], np.int64),
             np.array([message.offset() for message in messages], np.int64),
             times[:, 1] * 1000,
@@ -160,16 +206,16 @@ class KafkaSource:
         for message in messages:
             error = message.error()
             if error is not None:
-                self._check(error, message)
+                self._check(error, message.partition())
         return [message for message in messages if message.error() is None]
 
-    def _check(self, error: KafkaError, message: Message) -> None:
+    def _check(self, error: KafkaError, partition: int | None) -> None:
         """Raises on what ends the worker; the client reconnects and rejoins by itself after anything else."""
         if error.code() in FENCED or error.code() == KafkaError._FATAL or error.fatal():
             raise Fenced(f"another worker has taken over ({error.str()}): give every worker an instance id of its own")
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise UsageError(
-                f"{self.topic} {message.partition()}: the log no longer holds the position to read from "
+                f"{self.topic} {partition}: the log no longer holds the position to read from "
                 f"({error.str()}): events were deleted before they were read. Start a new group, or restore the log"
             )
         if error.code() in PERMANENT:

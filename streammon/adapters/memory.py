@@ -5,7 +5,7 @@ What is durable outlives the source, sink and store that were made for one worke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -50,6 +50,7 @@ class MemorySource:
         self._log = broker.log
         self._pieces = iter(pieces)
         self._position: dict[int, int] = {}
+        self._paused: set[int] = set()
 
     def start(self, listener: Listener) -> None:
         listener.assigned(sorted(self._log))
@@ -57,7 +58,9 @@ class MemorySource:
     def poll(self, timeout: float) -> RecordBatch | None:
         partition, count = next(self._pieces, (None, 0))
         if partition is None:  # the pieces are used up: whole partitions
-            partition, count = next((p, len(self._log[p])) for p in self._log if self._left(p))
+            partition, count = next(((p, len(self._log[p])) for p in self._log if self._left(p)), (None, 0))
+        if partition is None or partition in self._paused:
+            return None
         low = self._position[partition]
         records = self._log[partition][low : low + count]
         self._position[partition] = low + len(records)
@@ -65,6 +68,7 @@ class MemorySource:
             return None
         return record_batch(
             [record.value for record in records],
+            [record.key for record in records],
             np.full(len(records), partition, np.int64),
             np.arange(low, low + len(records)),
             np.array([record.timestamp for record in records], np.int64),
@@ -79,6 +83,13 @@ class MemorySource:
 
     def seek(self, positions: Mapping[int, int]) -> None:
         self._position = dict(positions)
+        self._paused = set()
+
+    def pause(self, partitions: Collection[int]) -> None:
+        self._paused |= set(partitions)
+
+    def resume(self, partitions: Collection[int]) -> None:
+        self._paused -= set(partitions)
 
     def finished(self) -> bool:
         return not any(self._left(partition) for partition in self._log)
@@ -87,7 +98,7 @@ class MemorySource:
         """Nothing stays open."""
 
     def _left(self, partition: int) -> int:
-        return len(self._log[partition]) - self._position[partition]
+        return 0 if partition in self._paused else len(self._log[partition]) - self._position[partition]
 
 
 class MemoryStateStore:

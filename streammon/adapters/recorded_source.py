@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +16,10 @@ from streammon.adapters.codec import from_bytes
 from streammon.adapters.containers import read_container_blocks, read_header
 from streammon.adapters.envelopes import is_recorded, read_envelopes
 from streammon.adapters.records import grouped
-from streammon.adapters.schema_files import full_name
+from streammon.adapters.schema_files import full_name, parsed, read_datum
 from streammon.core.errors import Code, UsageError
 from streammon.core.journal import JournalEntry
-from streammon.core.ports import Committed, Listener, Origin, RecordBatch, Restored
+from streammon.core.ports import Committed, Listener, Origin, RecordBatch, Restored, Slices
 
 _COLUMNS = ColumnSet(
     ints=("partition", "offset", "timestamp"),
@@ -40,6 +42,8 @@ class RecordedSource:
                 "`streammon simulate` or `streammon record` wrote"
             )
         self._path = path
+        fields = {field["name"]: field["type"] for field in header.schema["fields"]}
+        self._headers_type = parsed(fields["headers"]) if list(fields)[-2:] == ["value", "headers"] else None
         self._decoder = ColumnDecoder([load_schema(header.schema, str(path))], _COLUMNS)
         topics: set[str] = set()
         self.first: dict[int, int] = {}  # first offset of each partition
@@ -59,27 +63,24 @@ class RecordedSource:
         self.topic = topics.pop()
         self._rest = self._blocks()
         self._next = next(self._rest, None)
+        self._paused: set[int] = set()
 
     def start(self, listener: Listener) -> None:
         listener.assigned(sorted(self.first))
 
     def poll(self, timeout: float) -> RecordBatch | None:
         block = self._next
-        if block is None:
+        if block is None or self._paused:  # partitions lie in one file: where one waits, all do
             return None
         self._next = next(self._rest, None)
         columns = block.columns
-        start = columns.string_start[:, _VALUE].copy()
-        length = columns.string_length[:, _VALUE]
-        start[length < 0] = -1
         return grouped(
-            block.buffer,
-            start,
-            np.where(length < 0, -1, start + length),
+            _slices(block, _VALUE),
+            _slices(block, _KEY),
             columns.ints[:, _PARTITION],
             columns.ints[:, _OFFSET],
             columns.ints[:, _TIMESTAMP],
-            lambda row: Origin(_optional(block, row, _KEY), _optional(block, row, _VALUE), ()),
+            lambda row: Origin(_optional(block, row, _KEY), _optional(block, row, _VALUE), self._headers(block, row)),
         )
 
     def heartbeat(self) -> None:
@@ -91,11 +92,27 @@ class RecordedSource:
     def seek(self, positions: Mapping[int, int]) -> None:
         """Files are read from the beginning; earlier offsets are skipped by the loop."""
 
+    def pause(self, partitions: Collection[int]) -> None:
+        self._paused |= set(partitions)
+
+    def resume(self, partitions: Collection[int]) -> None:
+        self._paused -= set(partitions)
+
     def finished(self) -> bool:
         return self._next is None
 
     def close(self) -> None:
         """Nothing stays open."""
+
+    def _headers(self, block: Block, row: int) -> tuple[tuple[str, bytes | None], ...]:
+        """Of one record, for its dead letter: they lie behind its value, which is not null."""
+        start, length = block.columns.string_start, block.columns.string_length
+        if self._headers_type is None or length[row, _VALUE] < 0:
+            return ()
+        end = start[row + 1, _TOPIC] if row + 1 < block.rows else None
+        stream = BytesIO(bytes(block.buffer[start[row, _VALUE] + length[row, _VALUE] : end]))
+        headers: Any = read_datum(stream, self._headers_type, None, str(self._path))
+        return tuple((header["key"], header["value"]) for header in headers)
 
     def _blocks(self) -> Iterator[Block]:
         for raw in read_container_blocks(self._path):
@@ -142,6 +159,12 @@ def _topics(block: Block) -> set[str]:
         if (texts == texts[0]).all():  # nearly always; quicker than one by one
             return {first.decode()}
     return {_bytes(block, row, _TOPIC).decode() for row in range(block.rows)}
+
+
+def _slices(block: Block, column: int) -> Slices:
+    start, length = block.columns.string_start[:, column], block.columns.string_length[:, column]
+    null = length < 0
+    return Slices(block.buffer, np.where(null, -1, start), np.where(null, -1, start + length))
 
 
 def _bytes(block: Block, row: int, column: int) -> bytes:

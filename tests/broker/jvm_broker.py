@@ -213,10 +213,18 @@ class JvmBroker:
 
     breakable = True
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
-        """Nothing runs before `start`. `settings` go before those of SETTINGS."""
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, users: Mapping[str, str] | None = None
+    ) -> None:
+        """Nothing runs before `start`. `settings` go before those of SETTINGS.
+
+        With `users` (password by name) there is a second address, `guarded`: SASL/PLAIN without TLS, where everything
+        is denied that no ACL allows. `bootstrap` stays open, and everybody there is a super user.
+        """
         self.folder = folder
         self.bootstrap = ""
+        self.guarded = ""
+        self._users = users or {}
         self.log = folder / "broker.log"
         self._java = java_command()
         self._jars = kafka_jars()
@@ -274,7 +282,7 @@ class JvmBroker:
 
     def _format(self) -> None:
         """Choose ports, write the settings and format the data folder."""
-        port, controller = free_ports(2)
+        port, controller, guarded = free_ports(3)
         self.folder.mkdir(parents=True, exist_ok=True)
         data = self.folder / "data"
         shutil.rmtree(data, ignore_errors=True)
@@ -290,6 +298,9 @@ class JvmBroker:
             "log.dirs": str(data),
             **self._settings,
         }
+        if self._users:
+            settings |= _guarded(settings, guarded, self._users)
+            self.guarded = f"127.0.0.1:{guarded}"
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # A leading dash would be taken for an option.
@@ -360,6 +371,23 @@ class JvmBroker:
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         ]
         return [self._java, *options, "-cp", f"{self._jars}/*", main_class, *arguments]
+
+
+def _guarded(settings: Mapping[str, str], port: int, users: Mapping[str, str]) -> dict[str, str]:
+    """Settings with one more listener, for users with a password, and an authorizer."""
+    passwords = " ".join(f'user_{name}="{password}"' for name, password in users.items())
+    login = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    address = f"GUARDED://127.0.0.1:{port}"
+    return {
+        "listeners": f"{settings['listeners']},{address}",
+        "advertised.listeners": f"{settings['advertised.listeners']},{address}",
+        "listener.security.protocol.map": f"{settings['listener.security.protocol.map']},GUARDED:SASL_PLAINTEXT",
+        "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.guarded.plain.sasl.jaas.config": f"{login} required {passwords};",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "false",
+        "super.users": "User:ANONYMOUS",  # whoever comes through a listener without passwords
+    }
 
 
 # --- a container ------------------------------------------------------------------------------------------------------

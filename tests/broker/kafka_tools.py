@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -181,12 +180,27 @@ def read_all(
 
 
 def committed(bootstrap: str, group: str, topic: str) -> dict[int, int]:
-    """The positions that `group` has committed in `topic`; a partition without one is absent."""
+    """The positions that `group` has committed in `topic`; a partition without one is absent.
+
+    Asked by a consumer that never joins: on an answer that says to ask again (offsets of an open transaction, a
+    coordinator that is loading), librdkafka 2.16's admin client crashes the process.
+    """
     wanted = [TopicPartition(topic, number) for number in partitions(bootstrap, topic)]
-    request = [ConsumerGroupTopicPartitions(group, wanted)]
-    client = admin(bootstrap)
-    answer = client.list_consumer_group_offsets(request, require_stable=True)[group].result(TIMEOUT)
-    return {each.partition: each.offset for each in answer.topic_partitions if each.offset >= 0}
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": group, "isolation.level": "read_committed", "log_level": 3}
+    )
+    deadline = time.monotonic() + TIMEOUT
+    try:
+        while True:
+            try:
+                return {each.partition: each.offset for each in consumer.committed(wanted, TIMEOUT) if each.offset >= 0}
+            except KafkaException as error:  # a group's first coordinator is not there at once
+                again = error.args[0].retriable() or error.args[0].code() == KafkaError.NOT_COORDINATOR
+                if not again or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+    finally:
+        consumer.close()
 
 
 def _record(message: Message) -> Record:

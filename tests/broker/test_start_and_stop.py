@@ -284,7 +284,7 @@ def test_a_worker_that_breaks_commits_nothing_more(
         return metric_events(plan, closed, suite)
 
     with monkeypatch.context() as patch:
-        patch.setattr("streammon.runner.metric_events", break_down)
+        patch.setattr("streammon.outbox.metric_events", break_down)
         with pytest.raises(RuntimeError, match="out of memory"):
             run_to_end(line, "earliest")
     send(line, records[2_000:])

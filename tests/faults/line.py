@@ -15,7 +15,7 @@ from streammon.adapters.schema_files import load_schema
 from streammon.baselines.collect import Collector
 from streammon.baselines.store import save
 from streammon.cli import main
-from streammon.settings.convert import CANONICAL_SCHEMA
+from streammon.settings import CANONICAL_SCHEMA
 from streammon.simulate.config import Simulation
 from streammon.simulate.output import simulate_to_file
 
@@ -79,6 +79,7 @@ class Line:
             "allowed_lateness": LATENESS,
             "idle_grace": GRACE,
             "max_future_skew": SKEW,
+            "max_record_bytes": self.settings.get("input", {}).get("max_record_bytes", 1 << 20),
             "baselines": list(self.settings["baselines"]),
             "models": [_oracle_model(model) for model in self.settings["models"]],
             "rules": [_oracle_rule(rule) for rule in self.settings["rules"]],

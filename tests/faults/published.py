@@ -100,7 +100,7 @@ def _plain(schema: Any) -> Any:
 
 
 def _dead_letter(record: Record) -> DeadLetter:
-    headers = {name: (value or b"").decode() for name, value in record.headers}
+    headers = {name: (value or b"").decode() for name, value in record.headers if name.startswith(ERRORS)}
     return DeadLetter(
         headers[f"{ERRORS}topic"],
         int(headers[f"{ERRORS}partition"]),

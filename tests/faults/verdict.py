@@ -29,7 +29,7 @@ def expect(line: Line) -> oracle.Result:
     partitions: dict[int, list[Record]] = {}
     for record in read_all(line.bootstrap, topic):
         partitions.setdefault(record.partition, []).append(
-            Record(record.offset, record.timestamp_ms * 1000, record.value)
+            Record(record.offset, record.timestamp_ms * 1000, record.key, record.value)
         )
     result = oracle.Result()
     spawn = multiprocessing.get_context("spawn")  # a fork would take the client's threads along, dead

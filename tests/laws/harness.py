@@ -5,7 +5,7 @@ Crashes are data: which commits of which life the worker does not survive, and o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -23,6 +23,7 @@ from streammon.core.baseline import Baseline, Layout
 from streammon.core.commit import CommitPolicy
 from streammon.core.outputs import AlertEvent, MetricEvent, WindowSpec
 from streammon.core.plan import ModelShape, Plan, Policy
+from streammon.core.ports import Observer
 from streammon.core.rules import Threshold
 from streammon.core.suite import Suite
 from streammon.runner import Runner
@@ -52,6 +53,9 @@ class Line:
     policy: CommitPolicy = SOON
     decides: bool = True
     troubles: Mapping[tuple[int, str], type[Exception]] = field(default_factory=dict)  # by (step of a commit, which)
+    pauses: bool = False  # where most cannot be decoded
+    source: Callable[[MemoryBroker, Iterable[tuple[int, int]]], MemorySource] = MemorySource
+    observer: Observer = field(default_factory=Observer)
 
     def __post_init__(self) -> None:
         self.plan = plan_of(self.stream.config, self.stream.topic)
@@ -87,16 +91,18 @@ class Line:
         Runner(
             plan=self.plan,
             baselines=self.baselines,
-            source=MemorySource(self.broker, pieces),
+            source=self.source(self.broker, pieces),
             sink=MemorySink(self.broker, changelog, on_step),
             store=MemoryStateStore(self.broker, changelog),
             decoder=DECODER,
-            explain=lambda value, code: (None, code.name),
+            explain=lambda value, code, timestamp: (None, code.name),
             suite=SUITE,
             policy=self.policy,
             now=lambda: next(ticks) * 0.05,
             start_at=lambda partitions: dict.fromkeys(partitions, 0),
             decides=self.decides,
+            pause_when_undecodable=self.pauses,
+            observer=self.observer,
         ).run(stopping=lambda: polls is not None and next(turns) >= polls)
 
     @property
@@ -123,7 +129,7 @@ class Line:
 
 def log_of(stream: Stream) -> dict[int, list[MemoryRecord]]:
     return {
-        partition: [MemoryRecord(item.timestamp, item.model_id.encode(), item.value) for item in items]
+        partition: [MemoryRecord(item.timestamp, item.key, item.value) for item in items]
         for partition, items in stream.partitions.items()
     }
 
@@ -136,6 +142,7 @@ def plan_of(config: Mapping[str, Any], topic: str) -> Plan:
         allowed_lateness=config["allowed_lateness"],
         idle_grace=config["idle_grace"],
         max_future_skew=config["max_future_skew"],
+        max_series=config.get("max_series", 1000),
         models=tuple(
             ModelShape(m["match"], Layout(tuple(m["features"]), tuple(m["classes"]), m["embedding"]))
             for m in config["models"]

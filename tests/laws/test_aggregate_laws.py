@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streammon.core.aggregates import AGGREGATES
-from streammon.core.aggregates.base import Aggregate, Closed, Field, References, State, merge, zero
+from streammon.core.aggregates.base import Aggregate, Closed, Field, Placed, References, State, merge, zero
 from streammon.core.baseline import Baseline, Layout
 from streammon.core.events import EventBatch
 from streammon.core.panes import Panes, stack
@@ -26,7 +26,6 @@ from tests.laws.harness import reference
 
 BASELINE = reference()
 NAMED = Layout(FEATURES, CLASSES, EMBEDDING)
-MERGED = {"sum": np.add, "min": np.minimum, "max": np.maximum}
 TOLERANCE = 1e-12
 
 
@@ -54,7 +53,7 @@ class Case(NamedTuple):
     def add(self, state: State, batch: EventBatch, rows: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
         count = len(next(iter(state.values())))
         row = np.full(count, 0 if self.baseline is None else 1, np.int32)
-        self.aggregate.add(state, batch, rows, slots.astype(np.int32), row, self.references)
+        self.aggregate.add(state, Placed(batch, rows, slots.astype(np.int32), row, self.references))
 
     def closed(self, state: State, n: NDArray[np.int64]) -> Closed:
         row = np.full(len(n), 0 if self.baseline is None else 1, np.int32)

@@ -37,10 +37,15 @@ STREAMS = 100  # and more, longer ones, in `make faults`
 EVENTS = 90  # records of a partition
 
 
+def stream_of(seed: int, events: int = EVENTS) -> Stream:
+    """Two in three have more series than their limit allows."""
+    return random_stream(seed, events, max_series=(None, 3, 1)[seed % 3])
+
+
 @cache
 def uncut(seed: int) -> Line:
     """A stream read in one piece per partition."""
-    return Line(random_stream(seed, EVENTS), BASELINES).run()
+    return Line(stream_of(seed), BASELINES).run()
 
 
 def assert_published(line: Line, expected: Result, seed: int) -> None:
@@ -60,9 +65,9 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, STREAMS, 25))
 def test_the_line_publishes_what_the_oracle_does(first: int, directory: Path) -> None:
-    """100 streams: out of order, silent, future, 20 h old, with a baseline and without. One commit each."""
+    """100 streams: out of order, silent, future, 20 h old, with a baseline and without, of too many series."""
     for seed in range(first, first + 25):
-        stream = random_stream(seed, 60)
+        stream = stream_of(seed, 60)
         line = Line(stream, BASELINES, AT_THE_END).run()
         expected = oracle(stream.records(), stream.topic, stream.config | {"baselines": [directory]})
         assert_published(line, expected, seed)
@@ -74,14 +79,17 @@ def test_the_line_publishes_what_the_oracle_does(first: int, directory: Path) ->
 def test_many_more_streams_of_many_commits(first: int, directory: Path) -> None:
     """400 longer streams; snapshots and commits wherever they fall."""
     for seed in range(first, first + 50):
-        stream = random_stream(seed, 300)
+        stream = stream_of(seed, 300)
         line = Line(stream, BASELINES).run([(0, 37), (1, 53)] * 10)
         expected = oracle(stream.records(), stream.topic, stream.config | {"baselines": [directory]})
         assert_published(line, expected, seed)
 
 
 @settings(max_examples=30)
-@given(stream=streams() | st.integers(0, 99).map(lambda seed: random_stream(seed, 60)), pieces=PIECES)
+@given(
+    stream=streams(max_series=st.none() | st.integers(1, 4)) | st.integers(0, 99).map(lambda seed: stream_of(seed, 60)),
+    pieces=PIECES,
+)
 def test_any_split_of_the_log_gives_the_same_bytes(stream: Stream, pieces: list[tuple[int, int]]) -> None:
     whole, cut = Line(stream, BASELINES, AT_THE_END).run(), Line(stream, BASELINES, AT_THE_END).run(pieces)
     assert cut.broker.metrics == whole.broker.metrics
@@ -108,7 +116,7 @@ def test_a_crash_at_any_commit_changes_nothing(
 ) -> None:
     """Every identity once and none missing, in the same order, to the last bit."""
     whole = uncut(seed)
-    crashed = Line(random_stream(seed, EVENTS), BASELINES).run(pieces, crashes)
+    crashed = Line(stream_of(seed), BASELINES).run(pieces, crashes)
     assert crashed.broker.metrics == whole.broker.metrics
     assert crashed.broker.alerts == whole.broker.alerts
     assert crashed.dead_letters == whole.dead_letters
@@ -121,7 +129,7 @@ def test_a_commit_that_is_refused_or_of_unknown_outcome_changes_nothing(
 ) -> None:
     """What was refused is sent again; after an unknown outcome the worker looks what is durable, and goes on there."""
     whole = uncut(seed)
-    line = Line(random_stream(seed, EVENTS), BASELINES, troubles=troubles).run(pieces)
+    line = Line(stream_of(seed), BASELINES, troubles=troubles).run(pieces)
     line.troubles = {}
     line.run()  # in case that the last commit was the one
     assert line.broker.metrics == whole.broker.metrics
@@ -130,12 +138,26 @@ def test_a_commit_that_is_refused_or_of_unknown_outcome_changes_nothing(
     assert line.broker.journal == whole.broker.journal
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_crash_among_series_beyond_the_limit_changes_nothing(seed: int) -> None:
+    """Commit by commit: who is over the limit is over it in the next life, and the alert about it fires once."""
+    whole = uncut(seed)
+    crashes = [(commit, step) for commit in range(1, 4) for step in ("before", "after")]
+    crashed = Line(stream_of(seed), BASELINES).run([(0, 9), (1, 9)] * 9, crashes)
+    assert crashed.broker.metrics == whole.broker.metrics
+    assert crashed.broker.alerts == whole.broker.alerts
+    assert any(metric["model_id"] == "__other__" for metric in whole.metrics)
+    fired = [alert for alert in whole.alerts if alert["rule_id"] == "too-many-series" and alert["state"] == "FIRING"]
+    assert fired
+    assert {alert["model_id"] for alert in fired} == {"__other__"}
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_what_else_is_in_the_topic_does_not_change_a_value(seed: int) -> None:
     """A partition alone publishes what it publishes beside others."""
     both = uncut(seed)
-    for partition, items in random_stream(seed, EVENTS).partitions.items():
-        alone = Line(Stream(both.stream.topic, {partition: items}), BASELINES).run()
+    for partition, items in stream_of(seed).partitions.items():
+        alone = Line(Stream(both.stream.topic, {partition: items}, both.stream.config), BASELINES).run()
         assert alone.broker.metrics[partition] == both.broker.metrics[partition]
         assert alone.broker.alerts.get(partition) == both.broker.alerts.get(partition)
 
@@ -144,7 +166,7 @@ def test_what_else_is_in_the_topic_does_not_change_a_value(seed: int) -> None:
 def test_a_bad_record_affects_nothing_but_its_dead_letter(seed: int) -> None:
     """With tombstones in the place of bad records, everything else stays as it is."""
     whole = uncut(seed)
-    stream = random_stream(seed, EVENTS)
+    stream = stream_of(seed)
     for partition, offset, _ in whole.dead_letters:
         stream.partitions[partition][offset] = stream.partitions[partition][offset]._replace(event=None, raw=None)
     assert whole.dead_letters

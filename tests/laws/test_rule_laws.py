@@ -63,7 +63,9 @@ def test_the_journal_keeps_a_rule(kind: type[Rule], data: DataObject) -> None:
 def test_the_settings_read_what_they_show(kind: type[Rule], data: DataObject) -> None:
     """Every field can be written and read back; the plan takes the rule as it was."""
     rule = data.draw(rules(kind))
-    written = Settings(windows=(WindowSpec(*map(int, rule.window.split("/"))),), rules=(rule,))
+    window = WindowSpec(*map(int, rule.window.split("/")))
+    alone = {"allowed_lateness": "0s", "limits": {"series_alert": False}}
+    written = Settings(windows=(window,), rules=(rule,), **alone)  # type: ignore[arg-type]  # as people write it
     shown = yaml.safe_load(dump(written))
     assert plan(load(None, shown)).policy == Policy((rule,))
     assert shown["rules"][0]["kind"] == kind.kind
@@ -127,7 +129,7 @@ BAND = {"kind": "band", "id": "b", "measurement": "traffic.qps", "low": 1, "high
 
 
 def test_a_newcomer_goes_from_settings_through_the_journal_to_an_alert() -> None:
-    policy = plan(load(None, {"windows": "1m", "rules": [BAND]})).policy
+    policy = plan(load(None, {"windows": "1m", "limits": {"series_alert": False}, "rules": [BAND]})).policy
     window = "60000000/60000000/0"
     rule = Band("b", "traffic.qps", window, low=1.0, high=9.0, settle=300_000_000, cooldown=3_600_000_000)
     assert policy == Policy((rule,))

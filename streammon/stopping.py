@@ -1,0 +1,52 @@
+"""How a worker is told to stop: in good order at the first SIGTERM or SIGINT, at once at the second.
+
+Ending at once loses nothing: what is not committed is read again by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+
+from streammon.telemetry import Event, log
+
+GRACE = 8.0  # seconds for the last commit; supervisors that kill do so 10 s after SIGTERM, or later
+
+
+def until_signalled(grace: float = GRACE) -> Callable[[], bool]:
+    """True once SIGTERM or SIGINT has come. To be called in the main thread, once.
+
+    The process ends by itself, whatever it is doing: with exit code 0 if nobody has asked before the signal (it is
+    still starting), or `grace` seconds after it (the broker does not answer); at a second signal with 128 + its number.
+    """
+    asked, told = threading.Event(), threading.Event()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    # Handlers run in the main thread, between two steps of Python: too late where that waits for the client, or for a
+    # compiler. The pipe is written at once, and read by a thread.
+    signal.set_wakeup_fd(writing)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: None)
+    threading.Thread(target=_watch, args=(reading, asked, told, grace), name="signals", daemon=True).start()
+
+    def stopping() -> bool:
+        asked.set()
+        return told.is_set()
+
+    return stopping
+
+
+def _watch(reading: int, asked: threading.Event, told: threading.Event, grace: float) -> None:
+    os.read(reading, 1)
+    told.set()
+    if not asked.is_set():
+        log(Event.STOPPED)
+        os._exit(0)
+    again, _, _ = select.select([reading], [], [], grace)
+    if again:
+        os._exit(128 + os.read(reading, 1)[0])
+    log(Event.GAVE_UP, seconds=grace)
+    os._exit(0)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from streammon.adapters.kafka_errors import Complaints, connect, refusal
+from streammon.adapters.kafka_errors import TRANSIENT, Complaints, connect, error_of, refusal
 from streammon.adapters.kafka_sink import Topics
-from streammon.core.errors import UsageError
+from streammon.adapters.kafka_topics import WANTED, Topic, describe
+from streammon.core.errors import Refusal, UsageError
+
+T = TypeVar("T")
 
 TIMEOUT = 10.0  # seconds
 
@@ -26,12 +30,37 @@ class Admin:
 
     def partitions(self) -> dict[str, int]:
         """Number of partitions by topic."""
+        problem: Refusal | None = None
+        for timeout in (1.0, TIMEOUT - 1.0):  # who is denied need not wait
+            try:
+                found = self._client.list_topics(timeout=timeout).topics
+                return {name: len(topic.partitions) for name, topic in found.items()}
+            except KafkaException as error:
+                reason = self._complaints.heard(lambda: self._client.poll(0))
+                problem = refusal(error_of(error), "listing topics", self._bootstrap, reason)
+            if isinstance(problem, UsageError):
+                break
+        assert problem is not None
+        raise problem
+
+    def describe(self, topics: Topics) -> list[Topic]:
+        """How the topics are, in the order of Topics."""
+        self.partitions()  # waits for the connection, and knows why there is none
         try:
-            found = self._client.list_topics(timeout=TIMEOUT).topics
+            return self._soon(lambda: describe(self._client, topics))
         except KafkaException as error:
-            reason = self._complaints.heard(lambda: self._client.poll(0))
-            raise refusal(error.args[0], "listing topics", self._bootstrap, reason) from error
-        return {name: len(topic.partitions) for name, topic in found.items()}
+            raise refusal(error_of(error), "describing topics", self._bootstrap) from error
+
+    def _soon(self, ask: Callable[[], T]) -> T:
+        """The answer; asks again for a while where a cluster or a topic is too new for the question."""
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if error_of(error).code() not in TRANSIENT or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def create(self, topics: Topics, partitions: int, replication: int | None) -> dict[str, str]:
         """Create what is missing; returns "created" or "exists" by topic. Existing topics are left as they are.
@@ -42,21 +71,27 @@ class Admin:
         count = existing.get(topics.events, partitions)
         _check_counts(topics, {topics.events: count} | existing)
         factor = -1 if replication is None else replication
-        wanted = [NewTopic(name, count, factor, config=config) for name, config in _configs(topics).items()]
-        missing = [topic for topic in wanted if topic.topic not in existing]
+        new = [NewTopic(name, count, factor, config=dict(WANTED[role])) for role, name in topics._asdict().items()]
+        missing = [topic for topic in new if topic.topic not in existing]
         for name, future in self._client.create_topics(missing).items() if missing else ():
             try:
                 future.result()
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise refusal(error.args[0], f"creating {name}", self._bootstrap) from error
-        return {topic.topic: "created" if topic in missing else "exists" for topic in wanted}
+        return {topic.topic: "created" if topic in missing else "exists" for topic in new}
 
     def check(self, topics: Topics) -> int:
         """Partitions of the input. Refuses where a topic is missing or counts do not agree."""
         existing = self.partitions()
         missing = [name for name in topics if name not in existing]
         if missing:
+            denied = [topic.name for topic in self.describe(topics) if topic.denied]
+            if denied:
+                raise UsageError(
+                    f"the broker at {self._bootstrap} does not let this user see {', '.join(denied)}: `streammon "
+                    "topics acls` prints what a worker has to be allowed, `streammon doctor` what is missing"
+                )
             raise UsageError(
                 f"no such topic at {self._bootstrap}: {', '.join(missing)}. `streammon topics create` makes them"
             )
@@ -81,17 +116,6 @@ class Admin:
             return {where.partition: int(future.result().offset) for where, future in answers.items()}
         except KafkaException as error:
             raise refusal(error.args[0], f"offsets of {topic}", self._bootstrap) from error
-
-
-def _configs(topics: Topics) -> dict[str, dict[str, str]]:
-    return {
-        topics.events: {"message.timestamp.type": "LogAppendTime"},
-        topics.metrics: {},
-        topics.alerts: {},
-        topics.dead_letters: {},
-        topics.journal: {"retention.ms": "-1", "retention.bytes": "-1"},  # at least as long as the input
-        topics.changelog: {"cleanup.policy": "compact", "segment.bytes": str(32 << 20)},
-    }
 
 
 def _check_counts(topics: Topics, existing: Mapping[str, int]) -> None:

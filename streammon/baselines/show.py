@@ -9,6 +9,7 @@ import numpy as np
 
 from streammon.baselines.bins import ks_error, single_values
 from streammon.core.baseline import Baseline
+from streammon.text import shown
 
 _CLASSES_SHOWN = 10
 _COLUMNS = ("bins", "atoms", "groups", "missing", "infinite", "mean", "sd", "least", "greatest", "ks error")
@@ -69,10 +70,10 @@ def table(baseline: Baseline) -> str:
     facts = describe(baseline)
     created = str(np.datetime64(baseline.created_at, "us")).replace("T", " ")
     lines = [
-        f"baseline   {baseline.baseline_id}",
+        f"baseline   {shown(baseline.baseline_id)}",
         f"events     {baseline.n:,}, the last of {created} UTC",
-        f"data hash  {baseline.data_hash or '-'}",
-        f"git commit {baseline.git_commit or '-'}",
+        f"data hash  {shown(baseline.data_hash or '-')}",
+        f"git commit {shown(baseline.git_commit or '-')}",
         f"embedding  {baseline.embedding or '-'}",
         _score_line(facts["score"]),
         _class_line(facts["classes"]),
@@ -90,7 +91,7 @@ def _cells(feature: dict[str, Any]) -> tuple[str, ...]:
     whole = [str(feature[name]) for name in ("bins", "atoms", "groups")]
     rates = [_percent(feature[name]) for name in ("missing_rate", "non_finite_rate")]
     numbers = [_text(feature[name]) for name in ("mean", "sd", "least", "greatest")]
-    return (feature["name"], *whole, *rates, *numbers, _percent(feature["ks_error"]))
+    return (shown(feature["name"], 60), *whole, *rates, *numbers, _percent(feature["ks_error"]))
 
 
 def _score_line(score: dict[str, Any]) -> str:
@@ -100,10 +101,10 @@ def _score_line(score: dict[str, Any]) -> str:
 def _class_line(classes: dict[str, int]) -> str:
     total = sum(classes.values())
     often = sorted(classes, key=lambda name: (-classes[name], name))
-    shown = [f"{name} {_percent(classes[name] / total)}" for name in often[:_CLASSES_SHOWN]]
+    first = [f"{shown(name, 60)} {_percent(classes[name] / total)}" for name in often[:_CLASSES_SHOWN]]
     if len(often) > _CLASSES_SHOWN:
-        shown.append(f"{len(often) - _CLASSES_SHOWN} more")
-    return f"classes    {len(often)}: {', '.join(shown)}" if often else "classes    -"
+        first.append(f"{len(often) - _CLASSES_SHOWN} more")
+    return f"classes    {len(often)}: {', '.join(first)}" if often else "classes    -"
 
 
 def _text(value: float | None) -> str:

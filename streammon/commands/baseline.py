@@ -11,10 +11,10 @@ from streammon.commands.common import (
     add_command,
     add_config,
     add_json,
-    counted,
     load_settings,
     print_json,
 )
+from streammon.text import counted
 
 BUILD = "baseline build --config streammon.yaml --from events.avro --model digits-0 --out baselines/digits-0"
 

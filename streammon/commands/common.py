@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from streammon.core.errors import UsageError
+from streammon.text import without_controls
 
 if TYPE_CHECKING:
+    from streammon.adapters.kafka_sink import Topics
     from streammon.settings import Settings
 
 
@@ -54,6 +56,12 @@ def load_settings(args: argparse.Namespace) -> Settings:
     return load(args.config, overrides)
 
 
+def topics_of(settings: Settings) -> Topics:
+    from streammon.adapters.kafka_sink import Topics
+
+    return Topics(**settings.topics.model_dump())
+
+
 def check_output(path: Path) -> None:
     """Refuse, before the work begins, a file that could not be written in the end."""
     if path.is_dir():
@@ -67,7 +75,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    print(without_controls(json.dumps(value, ensure_ascii=False)), flush=True)
 
 
 def at_least_one(text: str) -> int:
@@ -108,15 +116,6 @@ def time_text(microseconds: int) -> str:
         return datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return f"{microseconds} us"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "model"), counted(2000, "event")
-    ('1 model', '2,000 events')
-    """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class Progress:

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from streammon.commands.common import Progress, add_command, add_config, check_output, counted, load_settings
+from streammon.commands.common import Progress, add_command, add_config, check_output, load_settings
 from streammon.core.errors import UsageError
+from streammon.text import counted
 
 
 def add(commands: Any) -> None:

@@ -12,13 +12,13 @@ from streammon.commands.common import (
     add_config,
     at_least_one,
     check_output,
-    counted,
     load_settings,
     moment,
     positive,
     time_text,
 )
 from streammon.core.errors import UsageError
+from streammon.text import counted
 
 if TYPE_CHECKING:
     from streammon.settings import Settings

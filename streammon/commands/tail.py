@@ -7,9 +7,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from streammon.commands.common import add_command, add_config, add_json, load_settings, print_json, time_text
+from streammon.text import shown
 
 if TYPE_CHECKING:
     from streammon.core.outputs import AlertEvent, MetricEvent
+
+MAX_SUMMARY = 500  # characters
 
 
 def add(commands: Any) -> None:
@@ -78,17 +81,18 @@ def metric_line(event: MetricEvent) -> str:
         columns.append(f"classes psi {numbers['prediction.class_psi']:.3f}")
     if drifted:
         value, feature = max(drifted, key=lambda pair: pair[0])
-        columns.append(f"features psi {value:.3f} {feature}")
+        columns.append(f"features psi {value:.3f} {shown(feature or '')}")
     return "  ".join(columns)
 
 
 def alert_line(event: AlertEvent) -> str:
     """One step of an alert in columns."""
-    return "  ".join([*_place(event), f"{event.state:8}", event.summary, f"[{event.alert_id} {event.number}]"])
+    summary = shown(event.summary, MAX_SUMMARY)
+    return "  ".join([*_place(event), f"{event.state:8}", summary, f"[{event.alert_id} {event.number}]"])
 
 
 def _place(event: MetricEvent | AlertEvent) -> list[str]:
-    series = "/".join(event.series)
+    series = "/".join(map(shown, event.series))
     return [time_text(event.end), f"{_size(event.spec.size):>4}", f"{series:24}"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from streammon.core.events import FLOATS, INTS, LISTS, STRING_LISTS, STRINGS, EventBatch
 
-Row = Mapping[str, Any]  # column name to value; what is not there is null; "code" is 0 if not there
+Row = Mapping[str, Any]  # column name to value; what is not there is null; "code" and "key" are 0 if not there
 
 
 def batch_of(rows: Sequence[Row]) -> EventBatch:
@@ -32,6 +32,7 @@ def batch_of(rows: Sequence[Row]) -> EventBatch:
         offset=np.arange(n),
         timestamp=np.zeros(n, np.int64),
         code=np.array([row.get("code", 0) for row in rows], np.uint8),
+        key=np.array([row.get("key", 0) for row in rows], np.uint8),
         ints=np.array([[row.get(name, 0) for name in INTS] for row in rows], np.int64).reshape(n, len(INTS)),
         floats=np.array([[row.get(name, np.nan) for name in FLOATS] for row in rows]).reshape(n, len(FLOATS)),
         string_start=start,

@@ -26,6 +26,8 @@ HEAVY = ("torch", "numba", "numpy", "pydantic", "confluent_kafka", "fastavro", "
 ALL = (
     *(("run",), ("replay",), ("simulate",), ("record",), ("tail",), ("topics",), ("baseline",)),
     *(("topics", "create"), ("baseline", "build"), ("baseline", "show")),
+    *(("dead-letters",), ("dead-letters", "list"), ("dead-letters", "show")),
+    *(("init",), ("check",), ("doctor",), ("topics", "describe"), ("topics", "acls")),
 )
 RULE_OF = {
     "covariate": "feature-drift",
@@ -119,7 +121,8 @@ def test_replace_overwrites_an_earlier_replay(command: Command, files: Files, tm
     (tmp_path / "out" / "metrics.avro").write_bytes(b"old")
     replay(command, files, files.recording, tmp_path / "out", "--replace")
     assert (tmp_path / "out" / "metrics.avro").read_bytes() == before
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["alerts.avro", "metrics.avro", "notes.txt"]
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["alerts.avro", "dead_letters.avro", "metrics.avro", "notes.txt"]
 
 
 def test_a_window_is_one_line_for_people_and_one_object_for_scripts(
@@ -161,7 +164,7 @@ def test_every_command_has_help_with_an_example(
 
 
 def test_no_command_is_forgotten_here() -> None:
-    names = {module.__name__.rpartition(".")[2] for module in COMMANDS}
+    names = {module.__name__.rpartition(".")[2].replace("_", "-") for module in COMMANDS}
     assert names == {words[0] for words in ALL}
 
 

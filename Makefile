@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.streammon-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format faults mutants clean
+.PHONY: help install test lint format faults fuzz bench mutants clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ format: $(STAMP) ## Rewrite the code in the agreed format
 
 faults: $(STAMP) ## Kill, pause and cut off workers and brokers, over many seeds (slow)
 	$(BIN)/python -m pytest -m faults $(ARGS)
+
+bench: $(STAMP) ## Speed and memory, as ratios of one run: make bench ARGS='--only pipeline'
+	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(STAMP) ## Decode a million damaged records beside a plain reference: make fuzz ARGS='--seed 7 --count 2000000'
+	$(BIN)/python -m tests.adapters.fuzz $(ARGS)
 
 mutants: $(STAMP) ## Break the code on purpose: the named test must fail for each patch
 	$(BIN)/python tests/mutants/run.py

@@ -1,0 +1,51 @@
+"""`make bench`: what streammon costs, as ratios of runs that alternate, because machines are shared and noisy.
+
+python -m tests.bench [--only decode pipeline memory cap] [--events 4000000] [--runs 5] [--profile FILE]
+
+Prints a table and writes build/bench.json. The broker is that of the tests, on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import decode, memory, pipeline
+from tests.bench.report import Figure, table, write
+from tests.broker.jvm_broker import Broker, find_broker
+
+OUT = Path("build/bench.json")
+
+
+def main() -> int:
+    """Exit code 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("--only", nargs="+", choices=["decode", "pipeline", "memory", "cap"], metavar="PART")
+    parser.add_argument("--events", type=int, default=4_000_000, help="of the pipeline's stream")
+    parser.add_argument("--runs", type=int, default=5, help="of the bare loop and of the pipeline, alternating")
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="one more run, under cProfile")
+    args = parser.parse_args()
+    parts: dict[str, Callable[[Broker, Path], list[Figure]]] = {
+        "pipeline": lambda broker, folder: pipeline.measure(broker, folder, args.events, args.runs, args.profile),
+        "memory": memory.measure,
+        "cap": memory.measure_at_cap,
+    }
+    wanted = args.only or ["decode", *parts]
+    figures = decode.measure() if "decode" in wanted else []
+    for name in (name for name in parts if name in wanted):
+        with tempfile.TemporaryDirectory() as folder:  # a broker of its own: the streams fill its disk
+            broker = find_broker(Path(folder) / "broker")
+            try:
+                figures += parts[name](broker, Path(folder))
+            finally:
+                broker.close()
+    write(figures, OUT)
+    print(table(figures))
+    return 0 if all(figure.met is not False for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -108,7 +108,10 @@ class Tree:
 
     def compiled(self, mutant: Mutant) -> bool:
         """Whether it touches a module with compiled loops."""
-        return any("compiled" in name or "compiled import" in (self.root / name).read_text() for name in mutant.files)
+        marks = ("compiled import", "@njit")
+        return any(
+            "compiled" in name or any(mark in (self.root / name).read_text() for mark in marks) for name in mutant.files
+        )
 
     def run(self, test: str, cache: str = "shared") -> Outcome:
         """One test. numba sees a change of a compiled loop, but not of one that it calls: those get another `cache`."""

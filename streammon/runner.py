@@ -141,11 +141,13 @@ class Runner:
 
     def assigned(self, partitions: Sequence[int]) -> None:
         """Bring the partitions to where their last commit left them, unless another rebalance comes meanwhile."""
-        if self._unknown is not None:
-            self._sink.reset(self._unknown.fenced)
-            self._unknown = None
         self._epoch += 1
         epoch = self._epoch
+        if self._unknown is not None:
+            error, self._unknown = self._unknown, None
+            self._sink.reset(error.fenced)  # polls
+            if epoch != self._epoch:
+                return
         self._observer.assigned(partitions)
         committed = self._store.committed(partitions)
         tasks: dict[int, Task] = {}

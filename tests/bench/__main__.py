@@ -1,6 +1,6 @@
 """`make bench`: what streammon costs, as ratios of runs that alternate, because machines are shared and noisy.
 
-python -m tests.bench [--only decode pipeline memory cap] [--events 4000000] [--runs 5] [--profile FILE]
+python -m tests.bench [--only decode pipeline memory cap] [--events 10000000] [--runs 5] [--profile FILE]
 
 Prints a table and writes build/bench.json. The broker is that of the tests, on this machine.
 """
@@ -24,7 +24,7 @@ def main() -> int:
     """Exit code 1 where a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--only", nargs="+", choices=["decode", "pipeline", "memory", "cap"], metavar="PART")
-    parser.add_argument("--events", type=int, default=4_000_000, help="of the pipeline's stream")
+    parser.add_argument("--events", type=int, default=10_000_000, help="of the pipeline's stream")
     parser.add_argument("--runs", type=int, default=5, help="of the bare loop and of the pipeline, alternating")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="one more run, under cProfile")
     args = parser.parse_args()

@@ -17,7 +17,7 @@ from tests.broker.jvm_broker import Broker
 COMMAND = "make bench ARGS='--only pipeline'"
 EVENTS = "bench-events"
 MODELS = 20
-MINUTES = 5  # of event time: 40 series close a window each minute, and one of five minutes
+MINUTES = 10  # of event time: 40 series close a window each minute, and one of five minutes
 LEAST = {"closes": 200, "commits": 20, "snapshots": 3}  # in each timed span
 
 

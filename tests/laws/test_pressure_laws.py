@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammon.adapters.memory import MemoryBroker, MemorySource
+from streammon.adapters.memory import MemoryBroker, MemorySink, MemorySource
 from streammon.core.commit import CommitPolicy
-from streammon.core.ports import CommitRefusedError, Listener, Observer, Outputs, RecordBatch
+from streammon.core.ports import CommitRefusedError, Listener, Observer, OutcomeUnknownError, Outputs, RecordBatch
 from tests.laws.harness import AT_THE_END, Line
 from tests.oracle.streams import Stream, random_stream
 
@@ -125,6 +125,45 @@ def test_a_partition_that_comes_back_stays_paused() -> None:
     line = Line(stream, pauses=True, source=Rebalanced, observer=told).run([(0, 600), (1, 500)])
     assert [position for _, position, _ in told.pauses] == [line.broker.committed[0].position] * 2
     assert line.broker.committed[1].position == len(stream.partitions[1])
+
+
+class TakenAgain(Rebalanced):
+    """What came back can be taken away again, for some polls."""
+
+    after = 100
+    away = 0  # polls until it comes back
+
+    def take_away(self) -> None:
+        self.away = 10
+        self.listener.revoked(sorted(self._log))
+
+    def poll(self, timeout: float) -> RecordBatch | None:
+        if not self.away:
+            return super().poll(timeout)
+        self.away -= 1
+        if not self.away:
+            self.listener.assigned(sorted(self._log))
+        return None
+
+    def seek(self, positions: Mapping[int, int]) -> None:
+        assert not self.away, "somebody else may have them now"
+        super().seek(positions)
+
+
+def test_partitions_taken_away_while_the_sink_starts_afresh_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows the outcome of the commit at a rebalance; the sink polls to find out, and the next one comes."""
+    sources: list[TakenAgain] = []
+
+    def source(broker: MemoryBroker, pieces: Iterable[tuple[int, int]]) -> TakenAgain:
+        sources.append(TakenAgain(broker, pieces))
+        return sources[-1]
+
+    monkeypatch.setattr(MemorySink, "reset", lambda sink, fenced: sources[-1].take_away())
+    whole = Line(random_stream(3, 400), policy=AT_THE_END).run()
+    unknown = {(2, "before"): OutcomeUnknownError}  # the first one is that of the start
+    line = Line(random_stream(3, 400), policy=AT_THE_END, troubles=unknown, source=source).run([(0, 60), (1, 60)] * 2)
+    assert line.broker.metrics == whole.broker.metrics
+    assert line.dead_letters == whole.dead_letters
 
 
 class Watched(MemorySource):

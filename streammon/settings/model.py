@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streammon.core.errors import UsageError
@@ -14,8 +14,8 @@ from streammon.core.outputs import WindowSpec
 from streammon.core.plan import Plan
 from streammon.core.rules import Rule
 from streammon.settings import kinds
-from streammon.settings.decoding import Columns, Constants, Schemas
 from streammon.settings.durations import duration_text, parse_window
+from streammon.settings.input import Input
 from streammon.settings.kafka import DEFAULTS, Option, certificate_problems, check_options
 from streammon.settings.kinds import Count, Duration, OneOrMany, Port, Positive, Text, Token, Topic, Window, is_loopback
 from streammon.settings.problems import Problems
@@ -41,28 +41,6 @@ class Topics(Section):
             if name in seen:
                 raise Problems(((field,), f"is the topic of {seen[name]} too: each needs its own"))
             seen[name] = field
-        return self
-
-
-class Input(Section):
-    framing: Literal["single_object", "confluent", "raw"] = "single_object"
-    schemas: Schemas = ()
-    mapping: Columns = Field(default_factory=dict)
-    defaults: Constants = Field(default_factory=dict)
-    max_record_bytes: Count = 1_048_576
-    pause_when_undecodable: bool = True  # no part of the plan: it says when records are read, not what comes of them
-
-    @model_validator(mode="after")
-    def _schemas_fit_the_framing(self) -> Self:
-        problem = None
-        if self.framing == "raw" and len(self.schemas) > 1:
-            problem = "raw records do not say their schema: name one, or use framing single_object"
-        elif self.framing == "confluent" and not (self.schemas and isinstance(self.schemas, dict)):
-            problem = 'confluent records name their schema by its id: map ids to files, as in {"17": prediction.avsc}'
-        elif self.framing != "confluent" and isinstance(self.schemas, dict):
-            problem = f"{self.framing} records name no ids: list the files, or use framing confluent"
-        if problem:
-            raise Problems((("schemas",), problem))
         return self
 
 

@@ -189,6 +189,7 @@ class Runner:
         if self._stopping():
             raise _StoppedEarly
         self._source.heartbeat()
+        self._observer.turned()
 
     def revoked(self, partitions: Sequence[int]) -> None:
         """Commit while that still counts, with a snapshot, so that whoever comes next starts where we stop."""

@@ -10,10 +10,12 @@ import select
 import signal
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 from streammon.telemetry import Event, log
 
 GRACE = 8.0  # seconds for the last commit; supervisors that kill do so 10 s after SIGTERM, or later
+LAST_LINE = 0.5  # seconds for the log to take it
 
 
 def until_signalled(grace: float = GRACE) -> Callable[[], bool]:
@@ -43,10 +45,18 @@ def _watch(reading: int, asked: threading.Event, told: threading.Event, grace: f
     os.read(reading, 1)
     told.set()
     if not asked.is_set():
-        log(Event.STOPPED)
-        os._exit(0)
+        _end(Event.STOPPED)
     again, _, _ = select.select([reading], [], [], grace)
     if again:
         os._exit(128 + os.read(reading, 1)[0])
-    log(Event.GAVE_UP, seconds=grace)
-    os._exit(0)
+    _end(Event.GAVE_UP, seconds=grace)
+
+
+def _end(event: Event, **fields: float) -> NoReturn:
+    """End the process. Whoever does not take its log, a full pipe say, holds up the last line, but not the end."""
+    try:
+        line = threading.Thread(target=log, args=(event,), kwargs=fields, daemon=True)
+        line.start()
+        line.join(LAST_LINE)
+    finally:
+        os._exit(0)

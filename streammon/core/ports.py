@@ -218,7 +218,7 @@ class Observer:
     """Told what the loop does; telemetry overrides what it wants to see. Called by the loop's own thread."""
 
     def turned(self) -> None:
-        """The loop made one turn: it is alive."""
+        """The loop made one turn, or polled in the middle of a long one: it is alive."""
 
     def fed(self, partition: int, events: int, late: int, refused: Mapping[Code, int], windows: int) -> None:
         """Live records were counted; windows closed. `refused`: rows by code, tombstones included."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs
+from streammon.adapters.memory import MemoryStateStore
+from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs, Restored
 from streammon.telemetry import Health
 from streammon.telemetry.health import Phase
+from tests.laws.harness import Line
+from tests.oracle.streams import random_stream
 from tests.telemetry.samples import TOPIC, Clock, restored
 
 
@@ -42,6 +47,26 @@ def test_it_is_alive_while_the_loop_turns(health: Health, clock: Clock) -> None:
     assert missing(health) == [("turn", None), ("assignment", None)]
     health.turned()
     assert health.liveness() == {"live": True, "seconds_since_turn": 0.0, "limit": 30.0}
+
+
+def test_a_worker_that_waits_for_its_state_is_alive(
+    health: Health, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open transaction can hold a recovery up for as long as it may last; the group is polled meanwhile."""
+    lived: list[bool] = []
+    load = MemoryStateStore.load
+
+    def slowly(store: MemoryStateStore, partition: int, heartbeat: Callable[[], None]) -> Restored:
+        for _ in range(3):
+            clock.seconds += 25.0
+            lived.append(health.is_live())
+            heartbeat()
+        return load(store, partition, heartbeat)
+
+    monkeypatch.setattr(MemoryStateStore, "load", slowly)
+    Line(random_stream(0, 60), observer=health).run()
+    assert len(lived) == 6
+    assert all(lived)
 
 
 @pytest.mark.parametrize("sign", ["restored", "live", "committed", "commit_refused"])

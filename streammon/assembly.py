@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.baselines.store import load_all
 from streammon.core.baseline import Baseline, Layout
 from streammon.core.errors import UsageError

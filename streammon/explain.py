@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from streammon.adapters.avro_decoder import AvroDecoder
-from streammon.adapters.avro_schema import AvroSchema, Type, load_schema
+from streammon.adapters.avro.decoder import AvroDecoder
+from streammon.adapters.avro.schema import AvroSchema, Type, load_schema
 from streammon.adapters.records import record_batch
 from streammon.core import events
 from streammon.core.baseline import Baseline

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from streammon import assembly
-from streammon.adapters.avro_columns import EVENT_COLUMNS
-from streammon.adapters.avro_sources import sources
+from streammon.adapters.avro.columns import EVENT_COLUMNS
+from streammon.adapters.avro.sources import sources
 from streammon.core.baseline import Baseline, Layout
 from streammon.core.memory import pane_bytes, state_bytes
 from streammon.core.outputs import WindowSpec

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from streammon.adapters.avro_columns import EVENT_COLUMNS
-from streammon.adapters.avro_schema import AvroSchema
-from streammon.adapters.avro_sources import clashes, fits, paths
+from streammon.adapters.avro.columns import EVENT_COLUMNS
+from streammon.adapters.avro.schema import AvroSchema
+from streammon.adapters.avro.sources import clashes, fits, paths
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "ts": ("timestamp", "time", "event_time", "event_ts", "predicted_at", "prediction_time", "created_at", "created"),

@@ -11,11 +11,11 @@ from typing import Any
 
 from streammon import assembly
 from streammon.adapters.changelog import Changelog
-from streammon.adapters.kafka_access import transactional_ids
-from streammon.adapters.kafka_admin import Admin
-from streammon.adapters.kafka_sink import KafkaSink, Topics
-from streammon.adapters.kafka_source import KafkaSource
-from streammon.adapters.kafka_state import KafkaStateStore
+from streammon.adapters.kafka.access import transactional_ids
+from streammon.adapters.kafka.admin import Admin
+from streammon.adapters.kafka.sink import KafkaSink, Topics
+from streammon.adapters.kafka.source import KafkaSource
+from streammon.adapters.kafka.state import KafkaStateStore
 from streammon.core.commit import CommitPolicy
 from streammon.core.errors import Refusal
 from streammon.explain import explainer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.adapters.avro_blocks import frozen
+from streammon.adapters.avro.blocks import frozen
 from streammon.core.compiled import kernel, same_bytes
 from streammon.core.errors import Code
 from streammon.core.events import KEY_DIFFERS, KEY_FITS, KEY_NULL, MODEL_ID

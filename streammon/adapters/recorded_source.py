@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from streammon.adapters.avro_blocks import Block, ColumnDecoder
-from streammon.adapters.avro_columns import ColumnSet
-from streammon.adapters.avro_schema import load_schema
+from streammon.adapters.avro.blocks import Block, ColumnDecoder
+from streammon.adapters.avro.columns import ColumnSet
+from streammon.adapters.avro.schema import load_schema
 from streammon.adapters.codec import from_bytes
 from streammon.adapters.containers import read_container_blocks, read_header
 from streammon.adapters.envelopes import is_recorded, read_envelopes

@@ -15,7 +15,7 @@ from streammon.core.errors import UsageError
 from streammon.text import without_controls
 
 if TYPE_CHECKING:
-    from streammon.adapters.kafka_sink import Topics
+    from streammon.adapters.kafka.sink import Topics
     from streammon.settings import Settings
 
 
@@ -57,7 +57,7 @@ def load_settings(args: argparse.Namespace) -> Settings:
 
 
 def topics_of(settings: Settings) -> Topics:
-    from streammon.adapters.kafka_sink import Topics
+    from streammon.adapters.kafka.sink import Topics
 
     return Topics(**settings.topics.model_dump())
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from streammon.adapters.avro_decoder import AvroDecoder
-from streammon.adapters.avro_walk import Value, Walk, walk
+from streammon.adapters.avro.decoder import AvroDecoder
+from streammon.adapters.avro.walk import Value, Walk, walk
 from streammon.adapters.dead_letters import Found
 from streammon.commands.common import time_text
 from streammon.core.errors import Code

@@ -165,8 +165,8 @@ def _read(
     from streammon.adapters.dead_letters import found
     from streammon.adapters.envelopes import read_envelopes
     from streammon.adapters.file_sink import DEAD_LETTERS
-    from streammon.adapters.kafka_admin import Admin
-    from streammon.adapters.kafka_reader import read
+    from streammon.adapters.kafka.admin import Admin
+    from streammon.adapters.kafka.reader import read
     from streammon.settings import kafka_options
 
     options, topic = kafka_options(settings), settings.topics.dead_letters

@@ -129,7 +129,7 @@ def _shipped() -> Path:
 
 
 def _proposal(path: Path) -> Proposal:
-    from streammon.adapters.avro_schema import load_schema
+    from streammon.adapters.avro.schema import load_schema
     from streammon.proposal import propose
 
     try:

@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
 
 
 def execute(args: argparse.Namespace) -> None:
-    from streammon.adapters.kafka_reader import record
+    from streammon.adapters.kafka.reader import record
     from streammon.settings import kafka_options
 
     options = kafka_options(load_settings(args))

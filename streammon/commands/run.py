@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 
 def execute(args: argparse.Namespace) -> None:
     from streammon import telemetry, worker
-    from streammon.adapters.kafka_admin import start_spec
+    from streammon.adapters.kafka.admin import start_spec
 
     settings = load_settings(args)
     if args.start is not None:

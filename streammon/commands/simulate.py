@@ -105,7 +105,7 @@ def _config(args: argparse.Namespace) -> Simulation:
 
 
 def _to_kafka(settings: Settings, config: Simulation, pace: float | None, progress: Any) -> str:
-    from streammon.adapters.kafka_producer import KafkaProducer
+    from streammon.adapters.kafka.producer import KafkaProducer
     from streammon.settings import kafka_options
     from streammon.simulate.output import simulate_to_kafka
 

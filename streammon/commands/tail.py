@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 
 def execute(args: argparse.Namespace) -> None:
-    from streammon.adapters.kafka_reader import follow
+    from streammon.adapters.kafka.reader import follow
     from streammon.core.outputs import AlertEvent, MetricEvent
     from streammon.settings import kafka_options
 

@@ -17,7 +17,7 @@ from streammon.commands.common import (
 from streammon.text import counted
 
 if TYPE_CHECKING:
-    from streammon.adapters.kafka_topics import Topic
+    from streammon.adapters.kafka.topics import Topic
 
 CREATE = "topics create --config streammon.yaml"
 PARTITIONS = 8  # of an input that does not exist
@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
 
 
 def execute_create(args: argparse.Namespace) -> None:
-    from streammon.adapters.kafka_admin import Admin
+    from streammon.adapters.kafka.admin import Admin
     from streammon.settings import kafka_options
 
     settings = load_settings(args)
@@ -76,7 +76,7 @@ def execute_create(args: argparse.Namespace) -> None:
 
 
 def execute_describe(args: argparse.Namespace) -> None:
-    from streammon.adapters.kafka_admin import Admin
+    from streammon.adapters.kafka.admin import Admin
     from streammon.settings import kafka_options
 
     settings = load_settings(args)
@@ -94,7 +94,7 @@ def execute_describe(args: argparse.Namespace) -> None:
 
 
 def execute_acls(args: argparse.Namespace) -> None:
-    from streammon.adapters.kafka_access import grants, needs, settings_needs
+    from streammon.adapters.kafka.access import grants, needs, settings_needs
     from streammon.settings import kafka_options
 
     settings = load_settings(args)
@@ -109,7 +109,7 @@ def execute_acls(args: argparse.Namespace) -> None:
 
 def _values(topic: Topic, partitions: int) -> dict[str, Any]:
     """For `--json`."""
-    from streammon.adapters.kafka_topics import differences
+    from streammon.adapters.kafka.topics import differences
 
     return {
         "role": topic.role,

@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator
 
 from streammon import assembly
-from streammon.adapters.kafka_access import transactional_ids
-from streammon.adapters.kafka_errors import DENIED
-from streammon.adapters.kafka_probe import Probe
-from streammon.adapters.kafka_sink import Topics
+from streammon.adapters.kafka.access import transactional_ids
+from streammon.adapters.kafka.errors import DENIED
+from streammon.adapters.kafka.probe import Probe
+from streammon.adapters.kafka.sink import Topics
 from streammon.core.errors import Unreachable, UsageError
 from streammon.doctor import access, cluster, machine, records
 from streammon.doctor.finding import Finding, Level, fail, unknown

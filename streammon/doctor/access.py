@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from streammon.adapters.kafka_access import GROUP, TOPIC, TRANSACTIONAL_ID, Need, grants, missing, needs
-from streammon.adapters.kafka_errors import DENIED
-from streammon.adapters.kafka_probe import Group
-from streammon.adapters.kafka_sink import Topics
-from streammon.adapters.kafka_topics import Topic
+from streammon.adapters.kafka.access import GROUP, TOPIC, TRANSACTIONAL_ID, Need, grants, missing, needs
+from streammon.adapters.kafka.errors import DENIED
+from streammon.adapters.kafka.probe import Group
+from streammon.adapters.kafka.sink import Topics
+from streammon.adapters.kafka.topics import Topic
 from streammon.doctor.finding import Finding, fail, ok, unknown
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from streammon.adapters.kafka_probe import Cluster, Group
-from streammon.adapters.kafka_sink import Topics
-from streammon.adapters.kafka_topics import Topic
+from streammon.adapters.kafka.probe import Cluster, Group
+from streammon.adapters.kafka.sink import Topics
+from streammon.adapters.kafka.topics import Topic
 from streammon.doctor.finding import Finding, fail, ok, unknown, warn
 from streammon.outline import number
 

@@ -24,7 +24,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def of_versions() -> Finding:
-    from streammon.adapters.kafka_probe import CLIENT_VERSION
+    from streammon.adapters.kafka.probe import CLIENT_VERSION
 
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     python = platform.python_version()

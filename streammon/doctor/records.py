@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.adapters.envelopes import LOG_APPEND_TIME
-from streammon.adapters.kafka_probe import Sample
+from streammon.adapters.kafka.probe import Sample
 from streammon.core.baseline import Baseline
 from streammon.core.engine import Engine
 from streammon.core.errors import Code

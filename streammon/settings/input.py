@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from streammon.adapters.avro_columns import EVENT_COLUMNS, Constant
-from streammon.adapters.avro_paths import parse_path
+from streammon.adapters.avro.columns import EVENT_COLUMNS, Constant
+from streammon.adapters.avro.paths import parse_path
 from streammon.core import events
 from streammon.settings.kinds import Count
 from streammon.settings.problems import Place, Problems, unknown

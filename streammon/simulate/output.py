@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streammon.adapters.envelopes import LOG_APPEND_TIME, Envelope, EnvelopeWriter
 from streammon.adapters.event_encoder import encode
-from streammon.adapters.kafka_producer import KafkaProducer, Record
+from streammon.adapters.kafka.producer import KafkaProducer, Record
 from streammon.simulate.config import Simulation
 from streammon.simulate.stream import Chunk, stream
 

@@ -12,11 +12,11 @@ from typing import Any
 import fastavro
 import numpy as np
 
-from streammon.adapters.avro_blocks import ColumnDecoder
-from streammon.adapters.avro_columns import ColumnSet
-from streammon.adapters.avro_ops import Columns
-from streammon.adapters.avro_schema import load_schema
-from streammon.adapters.avro_wants import FieldMapping
+from streammon.adapters.avro.blocks import ColumnDecoder
+from streammon.adapters.avro.columns import ColumnSet
+from streammon.adapters.avro.ops import Columns
+from streammon.adapters.avro.schema import load_schema
+from streammon.adapters.avro.wants import FieldMapping
 from streammon.core.errors import Code
 from streammon.core.ports import Origin, RecordBatch, Run
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any, NamedTuple
 
-from streammon.adapters.avro_columns import ColumnSet
+from streammon.adapters.avro.columns import ColumnSet
 from tests.adapters.avro_cases import array, record, varint
 from tests.adapters.strict_avro import named
 

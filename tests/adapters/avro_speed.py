@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import fastavro
 
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.decoder import AvroDecoder
 from tests.adapters.avro_cases import EVENT, batch, encode, event
 
 

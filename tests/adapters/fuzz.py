@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.adapters.avro_blocks import ColumnDecoder
-from streammon.adapters.avro_columns import EVENT_COLUMNS
-from streammon.adapters.avro_schema import load_schema
+from streammon.adapters.avro.blocks import ColumnDecoder
+from streammon.adapters.avro.columns import EVENT_COLUMNS
+from streammon.adapters.avro.schema import load_schema
 from streammon.core.errors import Code
 from tests.adapters import strict_avro
 from tests.adapters.avro_cases import EVENT, REQUIRED, RESERVED, encode, event, expected_row, python_row

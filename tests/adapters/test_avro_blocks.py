@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from streammon.adapters.avro_blocks import ColumnDecoder
-from streammon.adapters.avro_columns import ColumnSet
-from streammon.adapters.avro_schema import load_schema
+from streammon.adapters.avro.blocks import ColumnDecoder
+from streammon.adapters.avro.columns import ColumnSet
+from streammon.adapters.avro.schema import load_schema
 from streammon.core.errors import Code
 from tests.adapters.avro_cases import array, encode, expected_row, nullable, python_row, record, same
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammon.adapters.avro_columns import EVENT_COLUMNS
-from streammon.adapters.avro_decoder import AvroDecoder, Failure
-from streammon.adapters.avro_kernel import decode as kernel
-from streammon.adapters.avro_schema import load_schema
+from streammon.adapters.avro.columns import EVENT_COLUMNS
+from streammon.adapters.avro.decoder import AvroDecoder, Failure
+from streammon.adapters.avro.kernel import decode as kernel
+from streammon.adapters.avro.schema import load_schema
 from streammon.core.errors import Code, UsageError
 from streammon.core.events import EventBatch
 from streammon.core.ports import RecordBatch

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammon.adapters.avro_columns import EVENT_COLUMNS, Constant
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.columns import EVENT_COLUMNS, Constant
+from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.schema_files import schema_directory
 from streammon.core import events
 from streammon.core.errors import Code, UsageError

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streammon.adapters.avro_columns import ColumnSet
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.columns import ColumnSet
+from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.core import events
 from streammon.core.errors import Code
 from tests.adapters import strict_avro

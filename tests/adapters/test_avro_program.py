@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from streammon.adapters.avro_decoder import AvroDecoder
-from streammon.adapters.avro_wants import FieldMapping
+from streammon.adapters.avro.decoder import AvroDecoder
+from streammon.adapters.avro.wants import FieldMapping
 from streammon.core import events
 from streammon.core.errors import Code, UsageError
 from streammon.core.events import EventBatch

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from streammon.adapters.avro_columns import ColumnSet
-from streammon.adapters.avro_emit import Pools
-from streammon.adapters.avro_program import compile_program
-from streammon.adapters.avro_schema import load_schema
-from streammon.adapters.avro_wants import wanted
+from streammon.adapters.avro.columns import ColumnSet
+from streammon.adapters.avro.emit import Pools
+from streammon.adapters.avro.program import compile_program
+from streammon.adapters.avro.schema import load_schema
+from streammon.adapters.avro.wants import wanted
 from streammon.core.errors import UsageError
 from tests.adapters.avro_cases import EVENT, array, nullable, record
 

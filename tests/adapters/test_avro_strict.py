@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streammon.adapters.avro_columns import ColumnSet
+from streammon.adapters.avro.columns import ColumnSet
 from tests.adapters import strict_avro
 from tests.adapters.avro_cases import array, decode_columns, nullable, record, varint
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from streammon.adapters.avro_columns import EVENT_COLUMNS, Constant
-from streammon.adapters.avro_decoder import AvroDecoder, Failure
-from streammon.adapters.avro_kernel import decode as kernel
-from streammon.adapters.avro_schema import load_schema
-from streammon.adapters.avro_wants import FieldMapping
+from streammon.adapters.avro.columns import EVENT_COLUMNS, Constant
+from streammon.adapters.avro.decoder import AvroDecoder, Failure
+from streammon.adapters.avro.kernel import decode as kernel
+from streammon.adapters.avro.schema import load_schema
+from streammon.adapters.avro.wants import FieldMapping
 from streammon.core.errors import Code, UsageError
 from tests.adapters.avro_cases import EVENT, batch, encode, event, expected_row, nullable, record, same
 from tests.adapters.test_avro_decoder import codes, python_rows

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from streammon.adapters.avro_decoder import AvroDecoder
-from streammon.adapters.avro_reading import Fault
-from streammon.adapters.avro_schema import load_schema
-from streammon.adapters.avro_walk import MAX_ITEMS, Value, Walk, walk
+from streammon.adapters.avro.decoder import AvroDecoder
+from streammon.adapters.avro.reading import Fault
+from streammon.adapters.avro.schema import load_schema
+from streammon.adapters.avro.walk import MAX_ITEMS, Value, Walk, walk
 from tests.adapters import strict_avro
 from tests.adapters.avro_cases import EVENT, array, encode, event, nullable, record, varint
 from tests.adapters.avro_random import Data, damaged, random_case

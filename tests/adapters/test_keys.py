@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.envelopes import LOG_APPEND_TIME, Envelope, EnvelopeWriter
 from streammon.adapters.memory import MemoryBroker, MemoryRecord, MemorySource
 from streammon.adapters.recorded_source import RecordedSource

@@ -17,7 +17,7 @@ import fastavro
 import pytest
 import yaml
 
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.envelopes import LOG_APPEND_TIME, Envelope, EnvelopeWriter
 from streammon.cli import main
 from streammon.settings import load, plan

@@ -13,7 +13,7 @@ import uuid
 
 from confluent_kafka import Consumer
 
-from streammon.adapters.kafka_source import PREFETCH
+from streammon.adapters.kafka.source import PREFETCH
 
 
 def main() -> None:

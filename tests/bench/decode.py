@@ -12,7 +12,7 @@ from typing import Any
 import fastavro
 import numpy as np
 
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.records import record_batch
 from streammon.core.ports import Origin, RecordBatch
 from tests.bench import stream

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Producer
 
-from streammon.adapters.kafka_admin import Admin
-from streammon.adapters.kafka_sink import Topics
+from streammon.adapters.kafka.admin import Admin
+from streammon.adapters.kafka.sink import Topics
 from streammon.baselines.build import build
 from streammon.baselines.store import save
 from tests.bench import stream

@@ -13,8 +13,8 @@ import confluent_kafka
 import pytest
 from confluent_kafka import Producer
 
-from streammon.adapters import librdkafka
-from streammon.adapters.kafka_source import KafkaSource
+from streammon.adapters.kafka import librdkafka
+from streammon.adapters.kafka.source import KafkaSource
 from streammon.core.errors import UsageError
 from streammon.core.ports import Origin, RecordBatch
 from tests.broker.kafka_tools import TIMEOUT

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from streammon.adapters.kafka_producer import Record
+from streammon.adapters.kafka.producer import Record
 from tests.broker.jvm_broker import START_TIMEOUT, Broker, await_ready
 from tests.broker.kafka_tools import TIMEOUT, admin, produce
 from tests.conftest import Topics

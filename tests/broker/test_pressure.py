@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 
 from streammon import worker
-from streammon.adapters import kafka_sink
 from streammon.adapters.changelog import Changelog
-from streammon.adapters.kafka_producer import Record
-from streammon.adapters.kafka_sink import FENCINGS, KafkaSink
-from streammon.adapters.kafka_source import KafkaSource
+from streammon.adapters.kafka import sink as kafka_sink
+from streammon.adapters.kafka.producer import Record
+from streammon.adapters.kafka.sink import FENCINGS, KafkaSink
+from streammon.adapters.kafka.source import KafkaSource
 from streammon.core.commit import CommitPolicy
 from streammon.core.errors import Fenced
 from streammon.core.ports import CommitRefusedError

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from streammon.adapters.kafka_producer import Record
-from streammon.adapters.kafka_sink import STEPS
+from streammon.adapters.kafka.producer import Record
+from streammon.adapters.kafka.sink import STEPS
 from streammon.cli import main
 from tests.broker.jvm_broker import START_TIMEOUT, Broker, await_ready, free_ports
 from tests.broker.kafka_tools import TIMEOUT, end_offsets, eventually, produce

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 
 from streammon import worker
-from streammon.adapters.kafka_producer import Record
+from streammon.adapters.kafka.producer import Record
 from streammon.core.closing import ClosedGroup
 from streammon.core.errors import UsageError
 from streammon.core.plan import Plan

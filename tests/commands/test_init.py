@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streammon.adapters.avro_schema import load_schema
+from streammon.adapters.avro.schema import load_schema
 from streammon.proposal import propose
 from streammon.settings import Settings, load
 from tests.commands.conftest import ROOT, Command

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from confluent_kafka import KafkaError
 
-from streammon.adapters.kafka_probe import Cluster, Group, protocol
-from streammon.adapters.kafka_topics import Span, Topic
+from streammon.adapters.kafka.probe import Cluster, Group, protocol
+from streammon.adapters.kafka.topics import Span, Topic
 from streammon.doctor import cluster
 from streammon.doctor.finding import Finding, Level
 

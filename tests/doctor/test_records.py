@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streammon.adapters.envelopes import CREATE_TIME, LOG_APPEND_TIME
-from streammon.adapters.kafka_probe import Sample
+from streammon.adapters.kafka.probe import Sample
 from streammon.adapters.records import record_batch
 from streammon.core.errors import Code
 from streammon.core.ports import Origin

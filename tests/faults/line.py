@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.recorded_source import RecordedSource
 from streammon.adapters.schema_files import load_schema
 from streammon.baselines.collect import Collector

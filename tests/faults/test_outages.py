@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streammon.adapters.kafka_sink import STEPS
+from streammon.adapters.kafka.sink import STEPS
 from tests.broker.jvm_broker import START_TIMEOUT, Broker, await_ready
 from tests.conftest import Topics
 from tests.faults import published, verdict

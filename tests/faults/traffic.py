@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from streammon.adapters.event_encoder import encode
-from streammon.adapters.kafka_producer import KafkaProducer, Record
+from streammon.adapters.kafka.producer import KafkaProducer, Record
 from streammon.simulate.config import Simulation
 from streammon.simulate.partitioner import partition_of
 from streammon.simulate.stream import stream

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 
 from streammon import telemetry, worker
-from streammon.adapters.kafka_sink import STEPS
+from streammon.adapters.kafka.sink import STEPS
 from streammon.core.errors import Refusal
 from streammon.settings import load
 

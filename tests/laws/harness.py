@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.codec import from_bytes, to_record
 from streammon.adapters.memory import MemoryBroker, MemoryRecord, MemorySink, MemorySource, MemoryStateStore

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streammon.adapters.avro_decoder import AvroDecoder
+from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.core.errors import Code, UsageError
 from streammon.core.outputs import Series
 from streammon.core.plan import Plan

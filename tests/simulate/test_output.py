@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from streammon.adapters.envelopes import LOG_APPEND_TIME, read_envelopes
 from streammon.adapters.event_encoder import encode
-from streammon.adapters.kafka_producer import KafkaProducer, Record
+from streammon.adapters.kafka.producer import KafkaProducer, Record
 from streammon.core.errors import Unreachable, UsageError
 from streammon.simulate.config import MICROSECONDS, Simulation
 from streammon.simulate.output import simulate_to_file, simulate_to_kafka

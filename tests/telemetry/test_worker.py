@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streammon.adapters.kafka_producer import Record
+from streammon.adapters.kafka.producer import Record
 from streammon.telemetry.logs import REPEAT_INTERVAL
 from tests.broker.jvm_broker import Broker
 from tests.broker.kafka_tools import committed, end_offsets, eventually, produce
@@ -225,7 +225,9 @@ def test_a_paused_partition_makes_the_worker_unready(line: Line, records: list[R
         assert "FRAMING" in missing["reason"]
         produce(line.bootstrap, line.topic("events"), [(1, b"k", b"{}", None)] * 500)
         behind = end_offsets(line.bootstrap, line.topic("events"))[1] - paused["position"]
-        eventually(lambda: endpoint.of_partitions("streammon_lag_records").get(1) == behind, "what comes later is lag too")
+        eventually(
+            lambda: endpoint.of_partitions("streammon_lag_records").get(1) == behind, "what comes later is lag too"
+        )
         assert endpoint.plain("streammon_partitions_paused") == 1
         assert endpoint.plain("streammon_ready") == 0
         assert endpoint.get("/live")[0] == 200

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from streammon.adapters.avro_columns import ColumnSet
-from streammon.adapters.avro_paths import EACH, index, joined
-from streammon.adapters.avro_schema import Type
-from streammon.adapters.avro_wants import Kind, Target, Want
+from streammon.adapters.avro.columns import ColumnSet
+from streammon.adapters.avro.paths import EACH, index, joined
+from streammon.adapters.avro.schema import Type
+from streammon.adapters.avro.wants import Kind, Target, Want
 
 NUMBERS = ("boolean", "int", "long", "float", "double")
 TAKES = {Kind.WHOLE: ("boolean", "int", "long"), Kind.TEXT: ("string", "bytes", "fixed", "enum")}

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, NoReturn
 
-from streammon.adapters.avro_columns import ColumnSet
-from streammon.adapters.avro_ops import FLOATS, INTS, ITEM_SLOT, NOWHERE, SLOT, STRINGS
-from streammon.adapters.avro_paths import EACH, Steps, parse_path
+from streammon.adapters.avro.columns import ColumnSet
+from streammon.adapters.avro.ops import FLOATS, INTS, ITEM_SLOT, NOWHERE, SLOT, STRINGS
+from streammon.adapters.avro.paths import EACH, Steps, parse_path
 from streammon.core.errors import UsageError
 
 FieldMapping = Mapping[str, str | Sequence[str] | None]
-"""Column to path of a field (avro_paths.py), a list also to several paths; None: leave it null."""
+"""Column to path of a field (paths.py), a list also to several paths; None: leave it null."""
 
 
 class Kind(Enum):
@@ -37,7 +37,7 @@ class Target(NamedTuple):
     name: str  # of the column
     kind: Kind
     path: str  # as the mapping has it
-    place: int = NOWHERE  # of a number or string, see avro_ops
+    place: int = NOWHERE  # of a number or string, see ops.py
     column: int = 0
     slot: int = 0  # in a list
 

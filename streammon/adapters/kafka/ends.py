@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
-from streammon.adapters.kafka_errors import connect
+from streammon.adapters.kafka.errors import connect
 
 PATIENCE = 10.0  # seconds until a question without an answer is asked again
 

@@ -1,4 +1,4 @@
-"""Strict reading of Avro's primitives in plain Python, with words for what is wrong: see avro_walk.py."""
+"""Strict reading of Avro's primitives in plain Python, with words for what is wrong: see walk.py."""
 
 from __future__ import annotations
 

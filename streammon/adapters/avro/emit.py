@@ -1,15 +1,15 @@
-"""Writing programs: words, what they read, and the operations for single values; avro_program.py has the shapes."""
+"""Writing programs: words, what they read, and the operations for single values; program.py has the shapes."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
 
-from streammon.adapters import avro_ops as ops
-from streammon.adapters.avro_columns import ColumnSet, Constant
-from streammon.adapters.avro_fit import time_factor
-from streammon.adapters.avro_schema import AvroSchema, Type
-from streammon.adapters.avro_wants import Kind, Target
+from streammon.adapters.avro import ops
+from streammon.adapters.avro.columns import ColumnSet, Constant
+from streammon.adapters.avro.fit import time_factor
+from streammon.adapters.avro.schema import AvroSchema, Type
+from streammon.adapters.avro.wants import Kind, Target
 from streammon.core.errors import UsageError
 
 MAX_WORDS = 1 << 18  # a named type is written out wherever it is used, which a hostile schema can multiply

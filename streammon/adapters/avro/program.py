@@ -1,4 +1,4 @@
-"""From a writer's schema and what is wanted from it to a program for avro_kernel.py.
+"""From a writer's schema and what is wanted from it to a program for kernel.py.
 
 Everything is read, in the schema's order: a wrong byte in a field that nobody asked for makes the record as wrong as
 any other. What is not wanted is only not stored.
@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.adapters import avro_ops as ops
-from streammon.adapters.avro_columns import ColumnSet, Defaults
-from streammon.adapters.avro_emit import Emitter, Pools
-from streammon.adapters.avro_fit import Misfit, misfit
-from streammon.adapters.avro_paths import EACH, index, joined, key
-from streammon.adapters.avro_schema import AvroSchema, Type
-from streammon.adapters.avro_wants import Kind, Lists, Want, Wanted
+from streammon.adapters.avro import ops
+from streammon.adapters.avro.columns import ColumnSet, Defaults
+from streammon.adapters.avro.emit import Emitter, Pools
+from streammon.adapters.avro.fit import Misfit, misfit
+from streammon.adapters.avro.paths import EACH, index, joined, key
+from streammon.adapters.avro.schema import AvroSchema, Type
+from streammon.adapters.avro.wants import Kind, Lists, Want, Wanted
 from streammon.core.errors import UsageError
 
 FIXED_SIZES = {"float": 4, "double": 8}

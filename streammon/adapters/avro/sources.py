@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from streammon.adapters.avro_columns import EVENT_COLUMNS, Defaults
-from streammon.adapters.avro_fit import misfit
-from streammon.adapters.avro_paths import joined
-from streammon.adapters.avro_schema import AvroSchema, Type
-from streammon.adapters.avro_wants import FieldMapping, wanted
+from streammon.adapters.avro.columns import EVENT_COLUMNS, Defaults
+from streammon.adapters.avro.fit import misfit
+from streammon.adapters.avro.paths import joined
+from streammon.adapters.avro.schema import AvroSchema, Type
+from streammon.adapters.avro.wants import FieldMapping, wanted
 
 MAX_PATHS = 2_000  # of one schema that are looked at
 

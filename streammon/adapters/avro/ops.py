@@ -1,4 +1,4 @@
-"""What a decoding program is made of, shared by the compiler (avro_program.py) and the interpreter (avro_kernel.py).
+"""What a decoding program is made of, shared by the compiler (program.py) and the interpreter (kernel.py).
 
 A program is an array of int64 words: an operation, then its operands. Jumps are relative to the operation that makes
 them, so programs can be laid end to end and every row can have its own.

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.adapters.avro_blocks import ColumnDecoder, frozen
-from streammon.adapters.avro_columns import EVENT_COLUMNS, Defaults
-from streammon.adapters.avro_framing import FRAMINGS, Framing, unframe
-from streammon.adapters.avro_ops import FAILED_AT, FILL_ITEMS, FILL_VALUES
-from streammon.adapters.avro_schema import AvroSchema, load_schema
-from streammon.adapters.avro_wants import FieldMapping
+from streammon.adapters.avro.blocks import ColumnDecoder, frozen
+from streammon.adapters.avro.columns import EVENT_COLUMNS, Defaults
+from streammon.adapters.avro.framing import FRAMINGS, Framing, unframe
+from streammon.adapters.avro.ops import FAILED_AT, FILL_ITEMS, FILL_VALUES
+from streammon.adapters.avro.schema import AvroSchema, load_schema
+from streammon.adapters.avro.wants import FieldMapping
 from streammon.adapters.keys import compared
 from streammon.core.errors import Code, UsageError
 from streammon.core.events import EventBatch
@@ -37,8 +37,8 @@ class AvroDecoder:
 
     schemas: of the writers, as JSON text or objects; for the framing "confluent" by their ids, otherwise in any order;
         the framing "raw" allows one.
-    framing: "raw", "single_object" or "confluent", see avro_framing.
-    mapping: where a column is not the field of its own name, the field's path; see avro_columns.FieldMapping.
+    framing: "raw", "single_object" or "confluent", see framing.py.
+    mapping: where a column is not the field of its own name, the field's path; see columns.FieldMapping.
     max_record_bytes: longer values are OVERSIZED.
     defaults: what columns hold whose field the writer's schema lacks; otherwise they are null, which is the default of
         every field of the canonical schema that has one.
@@ -88,7 +88,7 @@ class AvroDecoder:
     def _unframe(
         self, buffer: NDArray[np.uint8], start: NDArray[np.int64], end: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-        """See avro_framing.unframe."""
+        """See framing.unframe."""
         rows = len(start)
         code, body, schema = np.empty(rows, np.uint8), np.empty(rows, np.int64), np.empty(rows, np.int64)
         frame = self._magic, self.framing.id_bytes, self.framing.big_endian, self.framing.least, self._ids

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from streammon.adapters.codec import OutputT, from_bytes
 from streammon.adapters.envelopes import CREATE_TIME, LOG_APPEND_TIME, NOT_AVAILABLE, Envelope, EnvelopeWriter
-from streammon.adapters.kafka_errors import Complaints, connect, refusal
+from streammon.adapters.kafka.errors import Complaints, connect, refusal
 from streammon.core.errors import UsageError
 
 TIMEOUT = 10.0  # seconds

@@ -1,6 +1,6 @@
 """A datum, value by value, for a person who looks at a dead letter: what was read before the fault, and what is wrong.
 
-Slow and plain, and as strict as avro_kernel.py: the two agree on every verdict.
+Slow and plain, and as strict as kernel.py: the two agree on every verdict.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
-from streammon.adapters.avro_reading import Fault, FaultFound, Reading, before_the_end
-from streammon.adapters.avro_schema import MAX_PRECISION, Type
+from streammon.adapters.avro.reading import Fault, FaultFound, Reading, before_the_end
+from streammon.adapters.avro.schema import MAX_PRECISION, Type
 from streammon.core.errors import Code
 from streammon.text import MARK, counted, shown
 

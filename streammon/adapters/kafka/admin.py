@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from streammon.adapters.kafka_errors import TRANSIENT, Complaints, connect, error_of, refusal
-from streammon.adapters.kafka_sink import Topics
-from streammon.adapters.kafka_topics import WANTED, Topic, describe
+from streammon.adapters.kafka.errors import TRANSIENT, Complaints, connect, error_of, refusal
+from streammon.adapters.kafka.sink import Topics
+from streammon.adapters.kafka.topics import WANTED, Topic, describe
 from streammon.core.errors import Refusal, UsageError
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from streammon.adapters.kafka_sink import Topics
+from streammon.adapters.kafka.sink import Topics
 
 TOPIC, GROUP, TRANSACTIONAL_ID = "topic", "group", "transactional-id"  # as kafka-acls.sh names its options
 

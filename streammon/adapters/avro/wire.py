@@ -6,7 +6,7 @@ after a read is all the error handling that callers need.
 Positions are addresses in memory. With arrays and indices numba counts references wherever an array is handed on, which
 cost more than the decoding.
 
-numba's cache does not notice changes of this file: see avro_kernel.py.
+numba's cache does not notice changes of this file: see kernel.py.
 """
 
 from __future__ import annotations

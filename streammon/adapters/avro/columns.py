@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streammon.adapters.avro_ops import NULL_INT, RESERVED_TEXTS, Columns
+from streammon.adapters.avro.ops import NULL_INT, RESERVED_TEXTS, Columns
 from streammon.core import events
 
 Constant = bool | int | float | str

@@ -20,11 +20,11 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import ConfigResource, ResourceType
 
-from streammon.adapters.kafka_admin import Admin
-from streammon.adapters.kafka_errors import DENIED, connect, error_of, refusal
-from streammon.adapters.kafka_reader import TIMESTAMP_TYPES, Reader
-from streammon.adapters.kafka_source import headers_of
-from streammon.adapters.kafka_topics import Topic, operations
+from streammon.adapters.kafka.admin import Admin
+from streammon.adapters.kafka.errors import DENIED, connect, error_of, refusal
+from streammon.adapters.kafka.reader import TIMESTAMP_TYPES, Reader
+from streammon.adapters.kafka.source import headers_of
+from streammon.adapters.kafka.topics import Topic, operations
 from streammon.adapters.records import record_batch
 from streammon.core.ports import Origin, RecordBatch
 

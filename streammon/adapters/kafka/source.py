@@ -16,9 +16,9 @@ from typing import Any, cast
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streammon.adapters.kafka_batches import DirectQueue
-from streammon.adapters.kafka_ends import UnfetchedEnds
-from streammon.adapters.kafka_errors import FENCED, PERMANENT, connect, patiently, refusal
+from streammon.adapters.kafka.batches import DirectQueue
+from streammon.adapters.kafka.ends import UnfetchedEnds
+from streammon.adapters.kafka.errors import FENCED, PERMANENT, connect, patiently, refusal
 from streammon.adapters.records import record_batch
 from streammon.core.errors import Fenced, UsageError
 from streammon.core.ports import CommitRefusedError, Committed, Listener, Origin, RecordBatch

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.adapters import avro_ops as ops
-from streammon.adapters.avro_columns import ColumnSet, Defaults
-from streammon.adapters.avro_emit import Pools
-from streammon.adapters.avro_kernel import decode
-from streammon.adapters.avro_ops import Columns
-from streammon.adapters.avro_program import compile_program, refusal
-from streammon.adapters.avro_schema import AvroSchema
-from streammon.adapters.avro_wants import FieldMapping, wanted
+from streammon.adapters.avro import ops
+from streammon.adapters.avro.columns import ColumnSet, Defaults
+from streammon.adapters.avro.emit import Pools
+from streammon.adapters.avro.kernel import decode
+from streammon.adapters.avro.ops import Columns
+from streammon.adapters.avro.program import compile_program, refusal
+from streammon.adapters.avro.schema import AvroSchema
+from streammon.adapters.avro.wants import FieldMapping, wanted
 from streammon.core.errors import Code, UsageError
 
 
@@ -106,7 +106,7 @@ class ColumnDecoder:
         code: NDArray[np.uint8],
         columns: Columns,
     ) -> int:
-        """See avro_kernel.decode."""
+        """See kernel.decode."""
         rows = frozen(schema), frozen(buffer), constants, self._literals, frozen(start), frozen(end)
         return int(decode(self._words, self._entry, *rows, chained, code, columns))
 

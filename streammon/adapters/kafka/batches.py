@@ -27,8 +27,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from streammon.adapters import librdkafka
-from streammon.adapters.avro_wire import load_u32, load_u64
+from streammon.adapters.avro.wire import load_u32, load_u64
+from streammon.adapters.kafka import librdkafka
 from streammon.adapters.records import grouped
 from streammon.core.ports import Origin, RecordBatch, Slices
 

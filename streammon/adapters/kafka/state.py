@@ -12,8 +12,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.changelog_codec import decode_key
 from streammon.adapters.codec import from_bytes
-from streammon.adapters.kafka_errors import TRANSIENT, connect, patiently, refusal
-from streammon.adapters.kafka_source import TIMEOUT, KafkaSource
+from streammon.adapters.kafka.errors import TRANSIENT, connect, patiently, refusal
+from streammon.adapters.kafka.source import TIMEOUT, KafkaSource
 from streammon.core.journal import JournalEntry
 from streammon.core.ports import ChangelogKey, Committed, Restored
 

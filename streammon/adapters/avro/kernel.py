@@ -1,9 +1,9 @@
-"""Avro datums to columns: one compiled interpreter for the programs of all schemas (their words: avro_ops.py).
+"""Avro datums to columns: one compiled interpreter for the programs of all schemas (their words: ops.py).
 
 Compiling every schema to code of its own would be a little faster, and seconds late for every new schema.
 
-numba's cache notices changes only of the file that a compiled function stands in: after changing avro_wire.py or
-avro_ops.py, touch this file, or delete `__pycache__/*.nb?`.
+numba's cache notices changes only of the file that a compiled function stands in: after changing wire.py or
+ops.py, touch this file, or delete `__pycache__/*.nb?`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from streammon.adapters import avro_ops as ops
-from streammon.adapters.avro_cells import check_text, clear_row, find_key, joined, null_number, put_number, put_text
-from streammon.adapters.avro_decimal import read_decimal
-from streammon.adapters.avro_wire import (
+from streammon.adapters.avro import ops
+from streammon.adapters.avro.cells import check_text, clear_row, find_key, joined, null_number, put_number, put_text
+from streammon.adapters.avro.decimal import read_decimal
+from streammon.adapters.avro.wire import (
     RANGE,
     TRUNCATED,
     load_f32,

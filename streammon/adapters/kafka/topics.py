@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, OffsetSpec, ResourceType
 
-from streammon.adapters.kafka_errors import DENIED, error_of
-from streammon.adapters.kafka_sink import Topics
+from streammon.adapters.kafka.errors import DENIED, error_of
+from streammon.adapters.kafka.sink import Topics
 
 TIMEOUT = 10.0  # seconds
 SETTINGS = (

@@ -19,8 +19,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.codec import to_bytes
 from streammon.adapters.dead_letters import DEAD_LETTER_BYTES, dead_record
-from streammon.adapters.kafka_errors import FENCED, LONGEST_OUTAGE, MEMBERSHIP, PERMANENT, connect, error_of, refusal
-from streammon.adapters.kafka_source import LOGGER, KafkaSource
+from streammon.adapters.kafka.errors import FENCED, LONGEST_OUTAGE, MEMBERSHIP, PERMANENT, connect, error_of, refusal
+from streammon.adapters.kafka.source import LOGGER, KafkaSource
 from streammon.core.errors import Fenced
 from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from streammon.adapters.avro_schema import MAX_PRECISION
-from streammon.adapters.avro_wire import RANGE, TRUNCATED, load_u8, read_length
+from streammon.adapters.avro.schema import MAX_PRECISION
+from streammon.adapters.avro.wire import RANGE, TRUNCATED, load_u8, read_length
 
 _POWERS = [10**scale for scale in range(MAX_PRECISION + 1)]
 POWER = np.array([float(power) for power in _POWERS])  # 10^scale is exactly POWER + REST

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from streammon.adapters.avro_wire import load_u8
+from streammon.adapters.avro.wire import load_u8
 from streammon.core.errors import Code
 
 OK, FRAMING, SCHEMA = int(Code.OK), int(Code.FRAMING), int(Code.SCHEMA)

@@ -1,7 +1,7 @@
-"""Where the interpreter (avro_kernel.py) puts what it has read, but for the places that every event has: those it fills
+"""Where the interpreter (kernel.py) puts what it has read, but for the places that every event has: those it fills
 itself, because handing columns to a function costs more than filling one.
 
-numba's cache does not notice changes of this file: see avro_kernel.py.
+numba's cache does not notice changes of this file: see kernel.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from streammon.adapters.avro_ops import (
+from streammon.adapters.avro.ops import (
     FLOATS,
     INTS,
     ITEM,
@@ -22,7 +22,7 @@ from streammon.adapters.avro_ops import (
     STRINGS,
     VALUES,
 )
-from streammon.adapters.avro_wire import ENCODING, RANGE, is_ascii, is_utf8, load_u8
+from streammon.adapters.avro.wire import ENCODING, RANGE, is_ascii, is_utf8, load_u8
 
 STAR = ord(RESERVED_TEXTS[0])
 OTHER = np.frombuffer(RESERVED_TEXTS[1].encode(), np.uint8)

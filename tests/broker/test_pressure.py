@@ -118,6 +118,7 @@ def test_pauses_lose_and_double_no_record(broker: Broker, topics: Topics) -> Non
     assert reader.offsets == {partition: list(range(count)) for partition in range(PARTITIONS)}
 
 
+@pytest.mark.faults  # in memory: tests/laws/test_pressure_laws.py
 def test_commits_that_are_refused_again_and_again(
     line: Line, records: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +168,7 @@ def test_a_commit_larger_than_the_queue_of_the_client(line: Line, records: list[
     everything_is_there_once(line)
 
 
+@pytest.mark.faults  # in memory: tests/laws/test_pressure_laws.py
 def test_large_dead_letters_do_not_wait_for_the_clock(line: Line, records: list[Record], tmp_path: Path) -> None:
     """Half a gigabyte of them, and no commit for a minute if time decided: size does, many times."""
     patient = line.with_settings(

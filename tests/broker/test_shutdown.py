@@ -198,18 +198,7 @@ def test_commands_leave_nothing_behind(line: Line, records: list[Record], tmp_pa
     slow = ["--config", str(line.with_settings("slow", kafka=line.settings["kafka"] | throttle).config)]
     cases: list[tuple[list[str], Callable[[Path], bool]]] = [
         (["simulate", "--to", str(out / "events.avro"), "--events", "5000000"], a_file_is_begun),
-        (
-            [
-                "record",
-                "--config",
-                str(slow.config),
-                "--topic",
-                line.topic("dead_letters"),
-                "--out",
-                str(out / "r.avro"),
-            ],
-            a_file_is_begun,
-        ),
+        (["record", *slow, "--topic", line.topic("dead_letters"), "--out", str(out / "r.avro")], a_file_is_begun),
         (["replay", *config, "--from", str(recording), "--out", str(out / "replayed")], a_file_is_begun),
         (["tail", "metrics", *config, "--from-beginning"], something_is_printed),
         (["simulate", *config, "--to", "kafka", "--events", "5000000", "--pace", "5000"], something_is_sent),

@@ -7,18 +7,16 @@ copied, with the bytes of time and request id written over.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from io import BytesIO
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import fastavro
 import numpy as np
-from fastavro.schema import fingerprint, to_parsing_canonical_form
 from numpy.typing import NDArray
 
-SCHEMA: dict[str, Any] = json.loads((Path(__file__).parents[2] / "schemas" / "inference_event.avsc").read_text())
+from streammon.adapters.schema_files import MARKER, load_schema, schema_identity
+
+_CANONICAL = load_schema("inference_event")
+SCHEMA, PARSED = _CANONICAL.definition, _CANONICAL.plain
 FEATURES, CLASSES, EMBEDDING = 16, 10, 64
 VERSION = "v1"
 LANES = ("prod", "canary")
@@ -28,7 +26,7 @@ BLOCK = 50_000  # events made at once
 
 def header(schema: Any) -> bytes:
     """What single-object encoding puts in front of a datum."""
-    return b"\xc3\x01" + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+    return MARKER + schema_identity(schema)
 
 
 HEADER = header(SCHEMA)
@@ -86,36 +84,26 @@ def events(count: int, *, models: int, lanes: int = len(LANES), end: int, span: 
 
 def _encoded(rng: np.random.Generator, model: str, lane: str) -> bytes:
     probs = rng.dirichlet(np.full(CLASSES, 0.3))
-    record = {
-        "ts": 1_700_000_000_000_000,
-        "req_id": "0" * REQUEST_BYTES,
-        "model_id": model,
-        "model_version": VERSION,
-        "lane": lane,
-        "data_hash": "3f9a2c41",
-        "git_commit": "8691538",
-        "latency_ms": float(rng.lognormal(3.0, 0.4)),
-        "http_status": 200 if rng.random() < 0.99 else 503,
-        "timed_out": bool(rng.random() < 0.002),
-        "score": float(probs.max()),
-        "prediction": str(int(probs.argmax())),
-        "probs": probs.tolist(),
-        "features": features(rng, 1)[0].tolist(),
-        "categories": [],
-        "embedding": rng.normal(size=EMBEDDING).tolist(),
-    }
-    stream = BytesIO()
-    fastavro.schemaless_writer(stream, PARSED, record)
-    return HEADER + stream.getvalue()
-
-
-def _without_logical_types(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        return {key: _without_logical_types(value) for key, value in schema.items() if key != "logicalType"}
-    return [_without_logical_types(item) for item in schema] if isinstance(schema, list) else schema
-
-
-PARSED = fastavro.parse_schema(_without_logical_types(SCHEMA))
+    return _CANONICAL.to_bytes(
+        {
+            "ts": 1_700_000_000_000_000,
+            "req_id": "0" * REQUEST_BYTES,
+            "model_id": model,
+            "model_version": VERSION,
+            "lane": lane,
+            "data_hash": "3f9a2c41",
+            "git_commit": "8691538",
+            "latency_ms": float(rng.lognormal(3.0, 0.4)),
+            "http_status": 200 if rng.random() < 0.99 else 503,
+            "timed_out": bool(rng.random() < 0.002),
+            "score": float(probs.max()),
+            "prediction": str(int(probs.argmax())),
+            "probs": probs.tolist(),
+            "features": features(rng, 1)[0].tolist(),
+            "categories": [],
+            "embedding": rng.normal(size=EMBEDDING).tolist(),
+        }
+    )
 
 
 def _varints(times: NDArray[np.int64]) -> NDArray[np.uint8]:

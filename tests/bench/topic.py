@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from confluent_kafka import Producer
 
 from streammon.adapters.kafka.admin import Admin
+from streammon.adapters.kafka.producer import KafkaProducer, Record
 from streammon.adapters.kafka.sink import Topics
 from streammon.baselines.build import build
 from streammon.baselines.store import save
@@ -22,31 +22,11 @@ REFERENCE = 5_000  # events behind a baseline
 MINUTE = 60_000_000  # microseconds
 
 
-def fill(bootstrap: str, topic: str, blocks: Iterable[stream.Block]) -> int:
-    """Produce the events, keyed, uncompressed; returns how many."""
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "partitioner": "murmur2_random",
-            "queue.buffering.max.messages": 200_000,
-            "linger.ms": 20,
-            "enable.idempotence": True,
-            "delivery.report.only.error": True,
-        }
-    )
-    count = 0
-    for block in blocks:
-        for key, value in zip(block.keys, block.values, strict=True):
-            while True:
-                try:
-                    producer.produce(topic, value, key)
-                    break
-                except BufferError:
-                    producer.poll(0.01)
-        producer.poll(0)
-        count += len(block.values)
-    assert producer.flush(60) == 0
-    return count
+def fill(bootstrap: str, topic: str, blocks: Iterable[stream.Block]) -> None:
+    """Produce the events, keyed, uncompressed. The broker stamps them."""
+    with KafkaProducer(bootstrap, topic) as producer:
+        for block in blocks:
+            producer.send(Record(key, value, 0) for key, value in zip(block.keys, block.values, strict=True))
 
 
 def baselines(folder: Path, models: int) -> list[str]:

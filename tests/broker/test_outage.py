@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,10 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from streammon.adapters.kafka.producer import Record
 from tests.broker.jvm_broker import START_TIMEOUT, Broker, await_ready
-from tests.broker.kafka_tools import TIMEOUT, admin, produce
+from tests.broker.kafka_tools import TIMEOUT, admin
 from tests.conftest import Topics
 from tests.faults import published, verdict
-from tests.faults.line import Line, make_line
+from tests.faults.line import Line, make_line, send
 from tests.faults.scenario import await_caught_up
 from tests.faults.traffic import inferences
 from tests.faults.workers import crew
@@ -36,15 +35,6 @@ def line(broker: Broker, topics: Topics, tmp_path: Path) -> Line:
     return make_line(broker.bootstrap, topics.prefix, tmp_path, partitions=PARTITIONS)
 
 
-def send(line: Line, records: Sequence[Record]) -> None:
-    produce(line.bootstrap, line.topic("events"), [(None, r.key, r.value, r.timestamp) for r in records])
-
-
-def everything_is_there_once(line: Line) -> None:
-    """Also: positions and state are at the ends."""
-    verdict.none(verdict.differences(line, verdict.expect(line), published.read(line)))
-
-
 @pytest.mark.faults
 def test_a_broker_that_pauses(breakable_broker: Broker, line: Line, records: list[Record], tmp_path: Path) -> None:
     """In the middle of a commit, for longer than session and transaction last: the worker reads back and goes on."""
@@ -61,7 +51,7 @@ def test_a_broker_that_pauses(breakable_broker: Broker, line: Line, records: lis
         await_caught_up(line, worker)
         worker.terminate()
         assert worker.events("lost"), "the session did not end"
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)
 
 
 @pytest.mark.faults
@@ -77,7 +67,7 @@ def test_a_broker_that_crashes(breakable_broker: Broker, line: Line, records: li
         send(line, records[2_000:])
         await_caught_up(line, worker)
         worker.terminate()
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)
 
 
 def test_a_worker_that_pauses_while_another_takes_over(line: Line, records: list[Record], tmp_path: Path) -> None:
@@ -101,7 +91,7 @@ def test_a_worker_that_pauses_while_another_takes_over(line: Line, records: list
         zombie.terminate()
         other.await_event("live", PARTITIONS + 1)
         other.terminate()
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)
 
 
 @pytest.mark.faults
@@ -121,7 +111,7 @@ def test_two_workers_with_one_instance_id(line: Line, records: list[Record], tmp
         assert "give every worker an instance id of its own" in said
         await_caught_up(line, twins[1])
         twins[1].terminate()
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)
 
 
 def test_outputs_that_the_topic_refuses(line: Line, records: list[Record], tmp_path: Path) -> None:
@@ -143,7 +133,7 @@ def test_outputs_that_the_topic_refuses(line: Line, records: list[Record], tmp_p
         worker.go()
         await_caught_up(line, worker)
         worker.terminate()
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)
 
 
 def limit(line: Line, topic: str, size: int) -> None:

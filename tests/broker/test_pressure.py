@@ -23,8 +23,8 @@ from streammon.settings import load
 from tests.broker.jvm_broker import Broker
 from tests.broker.kafka_tools import committed, end_offsets, eventually, produce
 from tests.conftest import Topics
-from tests.faults import published, verdict
-from tests.faults.line import DELIVERY, Line, make_line
+from tests.faults import verdict
+from tests.faults.line import DELIVERY, Line, make_line, send
 from tests.faults.scenario import await_caught_up
 from tests.faults.traffic import inferences
 from tests.faults.workers import crew
@@ -48,15 +48,6 @@ def records() -> list[Record]:
 @pytest.fixture
 def line(broker: Broker, topics: Topics, tmp_path: Path) -> Line:
     return make_line(broker.bootstrap, topics.prefix, tmp_path, partitions=PARTITIONS)
-
-
-def send(line: Line, records: Sequence[Record]) -> None:
-    produce(line.bootstrap, line.topic("events"), [(None, r.key, r.value, r.timestamp) for r in records])
-
-
-def everything_is_there_once(line: Line) -> None:
-    """Also: positions and state are at the ends."""
-    verdict.none(verdict.differences(line, verdict.expect(line), published.read(line)))
 
 
 class Reader:
@@ -146,7 +137,7 @@ def test_commits_that_are_refused_again_and_again(
         return refused == PAUSES and committed(line.bootstrap, line.group, line.topic("events")) == ends
 
     worker.run(load(hasty.config), "earliest", stopping=is_done)
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)
 
 
 def test_a_commit_larger_than_the_queue_of_the_client(line: Line, records: list[Record], tmp_path: Path) -> None:
@@ -165,7 +156,7 @@ def test_a_commit_larger_than_the_queue_of_the_client(line: Line, records: list[
         await_caught_up(line, worker)
         worker.terminate()
         assert max(event["dead_letters"] for event in worker.events("committed")) > 1_000
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)
 
 
 @pytest.mark.faults  # in memory: tests/laws/test_pressure_laws.py
@@ -189,7 +180,7 @@ def test_large_dead_letters_do_not_wait_for_the_clock(line: Line, records: list[
         eventually(lambda: sum(end_offsets(line.bootstrap, dead).values()) > count - waiting, "they are published")
         assert max(event["dead_letters"] for event in worker.events("committed")) < count / 2
         worker.terminate()
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)
 
 
 class Quiet:
@@ -231,7 +222,7 @@ def test_a_broker_that_is_slow(breakable_broker: Broker, line: Line, records: li
         send(line, records[3_000:])
         await_caught_up(line, worker)
         worker.terminate()
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)
 
 
 def test_a_partition_that_cannot_be_decoded_waits(line: Line, records: list[Record], tmp_path: Path) -> None:
@@ -257,4 +248,4 @@ def test_a_partition_that_cannot_be_decoded_waits(line: Line, records: list[Reco
         worker = workers.start(config=told.config)
         await_caught_up(line, worker)
         worker.terminate()
-    everything_is_there_once(line)
+    verdict.everything_is_there_once(line)

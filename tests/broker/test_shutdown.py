@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from streammon.cli import main
 from tests.broker.jvm_broker import START_TIMEOUT, Broker, await_ready, free_ports
 from tests.broker.kafka_tools import TIMEOUT, end_offsets, eventually, produce
 from tests.conftest import Topics
-from tests.faults import published, verdict
-from tests.faults.line import Line, make_line
+from tests.faults import verdict
+from tests.faults.line import Line, make_line, send
 from tests.faults.scenario import await_caught_up
 from tests.faults.traffic import inferences
 from tests.faults.workers import ROOT, START_SECONDS, Worker, crew
@@ -44,10 +44,6 @@ def line(broker: Broker, topics: Topics, tmp_path: Path) -> Line:
     return make_line(broker.bootstrap, topics.prefix, tmp_path, partitions=PARTITIONS)
 
 
-def send(line: Line, records: Sequence[Record]) -> None:
-    produce(line.bootstrap, line.topic("events"), [(None, r.key, r.value, r.timestamp) for r in records])
-
-
 def ends(worker: Worker, *signals: signal.Signals, within: float, code: int = 0) -> None:
     """The worker ends with that exit code and no traceback, in time after these signals."""
     started = time.monotonic()
@@ -63,7 +59,7 @@ def finish(line: Line, worker: Worker) -> None:
     worker.go()
     await_caught_up(line, worker)
     worker.terminate()
-    verdict.none(verdict.differences(line, verdict.expect(line), published.read(line)))
+    verdict.everything_is_there_once(line)
 
 
 @pytest.mark.timeout(240)
@@ -167,7 +163,7 @@ def test_the_command_ends_in_order(line: Line, records: list[Record], tmp_path: 
     code, said = end(command, signal.SIGINT, tmp_path / "run")
     assert code == 0, said
     assert '"event": "stopped"' in said.splitlines()[-1]
-    verdict.none(verdict.differences(line, verdict.expect(line), published.read(line)))
+    verdict.everything_is_there_once(line)
 
 
 @pytest.mark.timeout(240)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from streammon.adapters.avro.decoder import AvroDecoder
+from streammon.adapters.kafka.producer import Record
 from streammon.adapters.recorded_source import RecordedSource
 from streammon.adapters.schema_files import load_schema
 from streammon.baselines.collect import Collector
@@ -18,6 +19,7 @@ from streammon.cli import main
 from streammon.settings import CANONICAL_SCHEMA
 from streammon.simulate.config import Simulation
 from streammon.simulate.output import simulate_to_file
+from tests.broker.kafka_tools import produce
 
 SECOND = 1_000_000
 TOPICS = ("events", "metrics", "alerts", "dead_letters", "journal", "changelog")
@@ -84,6 +86,11 @@ class Line:
             "models": [_oracle_model(model) for model in self.settings["models"]],
             "rules": [_oracle_rule(rule) for rule in self.settings["rules"]],
         }
+
+
+def send(line: Line, records: Sequence[Record]) -> None:
+    """Write records to the input, and return when the broker has them."""
+    produce(line.bootstrap, line.topic("events"), [(None, r.key, r.value, r.timestamp) for r in records])
 
 
 def make_line(

@@ -64,6 +64,11 @@ def differences(line: Line, expected: oracle.Result, found: Published) -> list[s
     return lines if hidden <= 0 else [*lines[:MAX_LINES], f"... and {hidden} more differences"]
 
 
+def everything_is_there_once(line: Line) -> None:
+    """What the line has published is what its log demands. Also: positions and state are at the ends."""
+    none(differences(line, expect(line), published.read(line)))
+
+
 def none(lines: list[str]) -> None:
     """Fails with all the lines, if there are any."""
     assert not lines, "\n" + "\n".join(lines)

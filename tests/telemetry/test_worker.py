@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from http.client import HTTPConnection
@@ -21,7 +21,7 @@ from streammon.telemetry.logs import REPEAT_INTERVAL
 from tests.broker.jvm_broker import Broker
 from tests.broker.kafka_tools import committed, end_offsets, eventually, produce
 from tests.conftest import Topics
-from tests.faults.line import DELIVERY, Line, make_line
+from tests.faults.line import DELIVERY, Line, make_line, send
 from tests.faults.scenario import await_caught_up
 from tests.faults.traffic import inferences
 from tests.faults.workers import Worker, crew
@@ -66,10 +66,6 @@ def line(broker: Broker, topics: Topics, tmp_path: Path) -> Iterator[Line]:
     logs = [path.read_text(errors="replace") for path in (tmp_path / "logs").iterdir()]
     assert any('"event": "client"' in text for text in logs)
     assert not [text for text in logs if TOKEN in text or PASSWORD in text]
-
-
-def send(line: Line, records: Sequence[Record]) -> None:
-    produce(line.bootstrap, line.topic("events"), [(None, r.key, r.value, r.timestamp) for r in records])
 
 
 class Endpoint:

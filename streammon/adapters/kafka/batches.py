@@ -103,7 +103,7 @@ class DirectQueue:
                 break
         if not count:
             return None, []
-        messages = _Messages(self._library, self._pointers[:count].copy())
+        messages = _Messages(self._library, self._pointers[:count].copy(), size)
         self._unfreed.add(messages)
         return messages.batch(), messages.failures()
 
@@ -128,9 +128,9 @@ class DirectQueue:
 class _Messages:
     """Messages of the library, which are freed with this object: until then their headers can be read."""
 
-    def __init__(self, library: ctypes.CDLL, pointers: NDArray[np.int64]) -> None:
+    def __init__(self, library: ctypes.CDLL, pointers: NDArray[np.int64], size: int) -> None:
+        """`size`: of all values and keys, as _size tells it."""
         self._library, self._pointers = library, pointers
-        size = _size(pointers)
         empty = (np.empty(len(pointers), np.int64) for _ in Columns._fields[1:])
         self._columns = Columns(np.empty(max(1, size), np.uint8), *empty)
         _copy(pointers, librdkafka.address_of(library.rd_kafka_message_timestamp), self._columns)

@@ -23,10 +23,9 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 from streammon.adapters.kafka.admin import Admin
 from streammon.adapters.kafka.errors import DENIED, connect, error_of, refusal
 from streammon.adapters.kafka.reader import TIMESTAMP_TYPES, Reader
-from streammon.adapters.kafka.source import headers_of
+from streammon.adapters.kafka.source import batch_of
 from streammon.adapters.kafka.topics import Topic, operations
-from streammon.adapters.records import record_batch
-from streammon.core.ports import Origin, RecordBatch
+from streammon.core.ports import RecordBatch
 
 TIMEOUT = 10.0  # seconds
 CLIENT_VERSION: str = libversion()[0]  # of librdkafka
@@ -187,20 +186,10 @@ def protocol(lines: Iterable[str]) -> dict[str, int]:
 
 
 def _columns(messages: list[Message]) -> Sample:
-    times = np.array([message.timestamp() for message in messages], np.int64).reshape(-1, 2)
-    keys = [message.key() for message in messages]
     partition = np.array([message.partition() for message in messages], np.int64)
-    batch = record_batch(
-        [message.value() for message in messages],
-        keys,
-        partition,
-        np.array([message.offset() for message in messages], np.int64),
-        times[:, 1] * 1000,
-        lambda row: Origin(messages[row].key(), messages[row].value(), headers_of(messages[row])),
-    )
     order = np.argsort(partition, kind="stable")  # as record_batch puts them: partitions side by side
-    types = frozenset(TIMESTAMP_TYPES[kind] for kind in times[:, 0].tolist())
-    return Sample(batch, partition[order], tuple(keys[row] for row in order), types)
+    types = frozenset(TIMESTAMP_TYPES[message.timestamp()[0]] for message in messages)
+    return Sample(batch_of(messages), partition[order], tuple(messages[row].key() for row in order), types)
 
 
 class _Lines(logging.Handler):

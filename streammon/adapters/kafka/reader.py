@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streammon.adapters.codec import OutputT, from_bytes
 from streammon.adapters.envelopes import CREATE_TIME, LOG_APPEND_TIME, NOT_AVAILABLE, Envelope, EnvelopeWriter
 from streammon.adapters.kafka.errors import Complaints, connect, refusal
+from streammon.adapters.kafka.source import headers_of
 from streammon.core.errors import UsageError
 
 TIMEOUT = 10.0  # seconds
@@ -154,7 +155,6 @@ def record(options: Mapping[str, Any], topic: str, out: Path, progress: Callable
 
 def _envelope(message: Message) -> Envelope:
     kind, milliseconds = message.timestamp()
-    headers: Any = message.headers() or ()
     return Envelope(
         message.topic() or "",
         message.partition() or 0,
@@ -163,5 +163,5 @@ def _envelope(message: Message) -> Envelope:
         TIMESTAMP_TYPES[kind],
         message.key(),
         message.value(),
-        tuple(headers),
+        headers_of(message),
     )

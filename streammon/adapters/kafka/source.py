@@ -186,20 +186,9 @@ class KafkaSource:
             self._failure = error
 
     def _columns(self, messages: list[Message]) -> RecordBatch | None:
-        times = np.array([message.timestamp() for message in messages], np.int64)
-        if (times[:, 0] == NO_TIMESTAMP).any():
+        if any(kind == NO_TIMESTAMP for kind, _ in map(Message.timestamp, messages)):
             messages = self._records_only(messages)
-            if not messages:
-                return None
-            times = np.array([message.timestamp() for message in messages], np.int64)
-        return record_batch(
-            [message.value() for message in messages],
-            [message.key() for message in messages],
-            np.array([message.partition() for message in messages], np.int64),
-            np.array([message.offset() for message in messages], np.int64),
-            times[:, 1] * 1000,
-            lambda row: Origin(messages[row].key(), messages[row].value(), headers_of(messages[row])),
-        )
+        return batch_of(messages) if messages else None
 
     def _records_only(self, messages: list[Message]) -> list[Message]:
         """Without events that are no records; raises on what cannot heal."""
@@ -221,6 +210,18 @@ class KafkaSource:
         if error.code() in PERMANENT:
             raise refusal(error, f"reading {self.topic}", self._bootstrap)
         LOGGER.info("%s: %s", error.name(), error.str())
+
+
+def batch_of(messages: Sequence[Message]) -> RecordBatch:
+    """Records that the client delivered, as columns."""
+    return record_batch(
+        [message.value() for message in messages],
+        [message.key() for message in messages],
+        np.array([message.partition() for message in messages], np.int64),
+        np.array([message.offset() for message in messages], np.int64),
+        np.array([message.timestamp()[1] for message in messages], np.int64) * 1000,
+        lambda row: Origin(messages[row].key(), messages[row].value(), headers_of(messages[row])),
+    )
 
 
 def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...]:

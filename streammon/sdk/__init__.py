@@ -1,0 +1,1 @@
+"""What other people's services import: the producer of inference events, the consumer of alerts. Light and harmless."""

@@ -80,9 +80,9 @@ class Outbox:
         closed, self.closed = self.closed, []
         if closed:
             started = self._now()
-            for header, event in metric_events(self._plan, closed, self._suite):
+            for header, event, distributions in metric_events(self._plan, closed, self._suite):
                 outputs.metrics.append(event)
-                outputs.alerts += tasks[header.partition].judge.judge(event, header.policy)
+                outputs.alerts += tasks[header.partition].judge.judge(event, header.policy, distributions)
             self._observer.tested(len(outputs.metrics), self._now() - started)
         for partition, task in tasks.items():
             outputs.positions[partition] = task.position

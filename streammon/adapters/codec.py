@@ -14,7 +14,16 @@ from typing import Any, TypeVar
 from streammon.adapters.schema_files import Schema, load_schema
 from streammon.core.errors import UsageError
 from streammon.core.journal import JournalEntry, Kind
-from streammon.core.outputs import AlertEvent, AlertState, BaselineState, Measurement, MetricEvent, Series, WindowSpec
+from streammon.core.outputs import (
+    AlertEvent,
+    AlertState,
+    BaselineState,
+    Distribution,
+    Measurement,
+    MetricEvent,
+    Series,
+    WindowSpec,
+)
 
 Output = MetricEvent | AlertEvent | JournalEntry
 OutputT = TypeVar("OutputT", MetricEvent, AlertEvent, JournalEntry)
@@ -100,11 +109,26 @@ def _read_measurements(records: list[Mapping[str, Any]]) -> tuple[Measurement, .
     return tuple(map(_read_measurement, records))
 
 
+def _write_distribution(distribution: Distribution | None) -> Record | None:
+    if distribution is None:
+        return None
+    name, *arrays = distribution
+    return dict(zip(Distribution._fields, (name, *map(list, arrays)), strict=True))
+
+
+def _read_distribution(record: Mapping[str, Any] | None) -> Distribution | None:
+    if record is None:
+        return None
+    name, *arrays = (record[field] for field in Distribution._fields)
+    return Distribution(name, *map(tuple, arrays))
+
+
 # What is not stored as it is, by field name.
 _WRITE: dict[str, Callable[[Any], Any]] = {
     "measurement": _write_measurement,
     "measurements": _write_measurements,
     "evidence": _write_measurements,
+    "distribution": _write_distribution,
     "baseline_state": str,
     "state": str,
     "kind": str,
@@ -113,6 +137,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "measurement": _read_measurement,
     "measurements": _read_measurements,
     "evidence": _read_measurements,
+    "distribution": _read_distribution,
     "baseline_state": BaselineState,
     "state": AlertState,
     "kind": Kind,

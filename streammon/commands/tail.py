@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         "tail alerts --config streammon.yaml --from-beginning",
         "Follows until Ctrl-C. With --json: one object a line, times in microseconds.",
     )
-    parser.add_argument("what", choices=("metrics", "alerts"))
+    parser.add_argument("what", choices=("metrics", "alerts"), help="which topic")
     add_config(parser)
     parser.add_argument("--from-beginning", action="store_true", help="all that the topic holds, not only what comes")
     parser.add_argument("--until-end", action="store_true", help="stop at what the topic holds now")
@@ -53,8 +53,12 @@ def metric_values(event: MetricEvent) -> dict[str, Any]:
 
 def alert_values(event: AlertEvent) -> dict[str, Any]:
     """For `--json`."""
-    evidence = [measurement._asdict() for measurement in event.evidence]
-    return {**_values(event), "measurement": event.measurement._asdict(), "evidence": evidence}
+    return {
+        **_values(event),
+        "measurement": event.measurement._asdict(),
+        "evidence": [measurement._asdict() for measurement in event.evidence],
+        "distribution": event.distribution and event.distribution._asdict(),
+    }
 
 
 def _values(event: MetricEvent | AlertEvent) -> dict[str, Any]:

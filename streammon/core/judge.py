@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 
+from streammon.core.measures import Distributions
 from streammon.core.outputs import OTHER, AlertEvent, AlertState, Measurement, MetricEvent, Series, alert_id
 from streammon.core.plan import Policy
 from streammon.core.rules import Rule
@@ -14,6 +15,7 @@ from streammon.core.state import RuleState
 
 EVIDENCE = 5  # other features named in an alert
 IDLE = RuleMemory()
+NO_DISTRIBUTIONS = Distributions()
 OVERFLOW = (
     ": this partition has more series than limits.series_per_partition, further ones are counted here, all as one. "
     "Does a producer make up model ids, versions or lanes? If they are real, raise the limit"
@@ -32,17 +34,19 @@ class Judge:
                 for feature, memory in state.memories.items()
             }
 
-    def judge(self, event: MetricEvent, policy: Policy) -> list[AlertEvent]:
+    def judge(
+        self, event: MetricEvent, policy: Policy, distributions: Distributions = NO_DISTRIBUTIONS
+    ) -> list[AlertEvent]:
         """Alert events of one window, in order of rules and features."""
         alerts = []
         for rule in policy.rules:
-            if not _watches(rule, event):
+            if not watches(rule, event.series, event.spec.text):
                 continue
-            watched = [m for m in event.measurements if m.name == rule.measurement and _feature_matches(rule, m)]
+            watched = [m for m in event.measurements if m.name == rule.measurement and watches_feature(rule, m.feature)]
             for measurement in watched:
                 step = self._advance(rule, event, measurement)
                 if step is not None:
-                    alerts.append(_alert(rule, event, measurement, step, watched))
+                    alerts.append(_alert(rule, event, measurement, step, watched, distributions))
         return alerts
 
     def adopt(self, before: Policy, after: Policy) -> None:
@@ -87,22 +91,27 @@ class Judge:
         return step
 
 
-def _watches(rule: Rule, event: MetricEvent) -> bool:
+def watches(rule: Rule, series: Series, window: str) -> bool:
     """Whether the rule is about this window. OTHER is many models: a rule about it names it, no pattern does."""
-    if event.series == OTHER and rule.model != OTHER.model_id:
+    if series == OTHER and rule.model != OTHER.model_id:
         return False
-    return rule.window == event.spec.text and all(
-        fnmatchcase(part, pattern)
-        for part, pattern in zip(event.series, (rule.model, rule.version, rule.lane), strict=True)
+    return rule.window == window and all(
+        fnmatchcase(part, pattern) for part, pattern in zip(series, (rule.model, rule.version, rule.lane), strict=True)
     )
 
 
-def _feature_matches(rule: Rule, measurement: Measurement) -> bool:
-    return rule.feature == "*" or fnmatchcase(measurement.feature or "", rule.feature)
+def watches_feature(rule: Rule, feature: str | None) -> bool:
+    """Whether the rule is about measurements of this feature."""
+    return rule.feature == "*" or fnmatchcase(feature or "", rule.feature)
 
 
 def _alert(
-    rule: Rule, event: MetricEvent, measurement: Measurement, step: Step, watched: list[Measurement]
+    rule: Rule,
+    event: MetricEvent,
+    measurement: Measurement,
+    step: Step,
+    watched: list[Measurement],
+    distributions: Distributions,
 ) -> AlertEvent:
     others = [m for m in watched if m is not measurement and m.value is not None]
     strongest = sorted(others, key=lambda m: -rule.excess(m.value or 0.0))
@@ -136,4 +145,5 @@ def _alert(
         action=rule.action,
         summary=f"{rule.severity} {rule.id}: {what} {said} {seen} in {' '.join(event.series)} (n = {measurement.n})"
         + (OVERFLOW if event.series == OTHER else ""),
+        distribution=distributions.behind(measurement),
     )

@@ -63,6 +63,19 @@ class Measurement(NamedTuple):
     flag: str | None = None  # empty | nan | inf | -inf | low_n
 
 
+class Distribution(NamedTuple):
+    """Counts by group of one window and of its baseline: evidence which groups moved.
+
+    Groups of a feature or score are in order of value, with bounds between neighbours; of classes they have labels.
+    """
+
+    name: str  # feature, prediction.score or prediction.class
+    bounds: tuple[float, ...]  # group i holds bounds[i - 1] <= x < bounds[i], G - 1 of them; () for classes
+    labels: tuple[str, ...]  # of classes, the last: unseen; else ()
+    current: tuple[int, ...]  # [G]
+    reference: tuple[int, ...]  # [G]
+
+
 @dataclass(frozen=True, slots=True)
 class MetricEvent:
     """All measurements of one (series, window, revision)."""
@@ -123,6 +136,7 @@ class AlertEvent:
     evidence: tuple[Measurement, ...]  # same measurement of other features, strongest first
     action: str
     summary: str
+    distribution: Distribution | None = None  # behind the measurement, where it compares one with the baseline
 
     @property
     def end(self) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from streammon.core.aggregates import AGGREGATES
 from streammon.core.closing import ClosedGroup, Header
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column, Distributions
 from streammon.core.outputs import Measurement, MetricEvent, metric_event_id
 from streammon.core.plan import Plan
 
@@ -17,14 +17,22 @@ from streammon.core.plan import Plan
 class DriftSuite(Protocol):
     """What runs the drift tests (core/suite.py): all windows at once, one list of columns per distribution."""
 
-    def run(self, distributions: Sequence[Distribution]) -> list[list[Column]]: ...
+    def run(self, distributions: Sequence[CellCounts]) -> list[list[Column]]: ...
 
 
-def metric_events(plan: Plan, groups: Iterable[ClosedGroup], suite: DriftSuite) -> list[tuple[Header, MetricEvent]]:
-    """Metric events in the order of a commit, each with its window's header."""
+class Measured(NamedTuple):
+    """A closed window with its metric event, and what an alert about it may show besides."""
+
+    header: Header
+    event: MetricEvent
+    distributions: Distributions
+
+
+def metric_events(plan: Plan, groups: Iterable[ClosedGroup], suite: DriftSuite) -> list[Measured]:
+    """Metric events in the order of a commit."""
     groups = list(groups)
     columns: list[list[Column]] = []  # by group
-    distributions: list[Distribution] = []
+    distributions: list[CellCounts] = []
     ends = [0]
     for group in groups:
         columns.append([])
@@ -41,9 +49,12 @@ def metric_events(plan: Plan, groups: Iterable[ClosedGroup], suite: DriftSuite) 
         found.sort(key=lambda column: families.index(_family(column)))
         found += [column for test in tested[low:high] for column in test]
         rows = [_measurements(column) for column in found]
+        compared = zip(distributions[low:high], tested[low:high], strict=True)
+        behind = {column.name: counts for counts, test in compared for column in test}
         for w, header in enumerate(group.headers):
-            events.append((header, _event(plan, header, tuple(m for row in rows for m in row[w]))))
-    return sorted(events, key=lambda event: event[0].order)
+            event = _event(plan, header, tuple(m for row in rows for m in row[w]))
+            events.append(Measured(header, event, Distributions(behind, w)))
+    return sorted(events, key=lambda measured: measured.header.order)
 
 
 def _event(plan: Plan, header: Header, measurements: tuple[Measurement, ...]) -> MetricEvent:

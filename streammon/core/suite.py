@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 from streammon.core.baseline import GROUPS
 from streammon.core.drift import TESTS, Cells, DriftTest, Result
 from streammon.core.drift.groups import by_group
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column
 
 LAUNCH = 32  # windows
 
@@ -32,14 +32,14 @@ class Suite:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._device = torch.device(device)
 
-    def run(self, distributions: Sequence[Distribution]) -> list[list[Column]]:
+    def run(self, distributions: Sequence[CellCounts]) -> list[list[Column]]:
         """Columns of each distribution, in the order of `TESTS`; nominal ones have no fine cells, so no test on those.
 
         Where a window or its reference is empty, value, effect and p are NaN.
 
         >>> reference = np.array([[[30, 50, 20]]])
         >>> cells = np.array([[[0, 1, 2]]], dtype=np.int32)
-        >>> classes = Distribution("prediction.class_", None, reference // 2, reference, cells, ordinal=False)
+        >>> classes = CellCounts("prediction.class_", None, reference // 2, reference, cells)
         >>> [columns] = Suite("cpu").run([classes])
         >>> [column.name for column in columns]
         ['prediction.class_psi', 'prediction.class_psi_excess', 'prediction.class_kl', 'prediction.class_js']
@@ -58,7 +58,7 @@ class Suite:
                     columns[i] = its_columns
         return columns
 
-    def _of_one_shape(self, distributions: list[Distribution]) -> Iterator[list[Column]]:
+    def _of_one_shape(self, distributions: list[CellCounts]) -> Iterator[list[Column]]:
         ordinal = distributions[0].ordinal
         tests = [test for test in TESTS if ordinal or test.cells is Cells.GROUPS]
         launches = [

@@ -76,6 +76,18 @@ def test_field_and_byte_are_those_of_the_decoder(random: Random) -> None:
         assert found.fault.start <= found.fault.position <= len(datum)
 
 
+def test_a_block_of_numbers_that_ends_elsewhere_is_found_where_the_decoder_finds_it() -> None:
+    """An array of numbers is read as one: the fault lies where its first block begins, not where it shows."""
+    good = encode(EVENT, event(0))
+    [probs] = [value for value in walked(EVENT, good).values if value.path == "probs"]
+    block = varint(-1) + varint(5) + bytes(5)  # one float, and a byte that belongs to nothing
+    datum = good[: probs.start] + block + b"\0" + good[probs.end :]
+    fault = walked(EVENT, datum).fault
+    assert fault is not None
+    assert (fault.code, fault.path, fault.start) == DECODER.explain(datum)
+    assert (fault.start, fault.position) == (probs.start, probs.start + 6)
+
+
 @pytest.mark.parametrize(
     ("type_", "data", "expected", "found"),
     [

@@ -15,7 +15,7 @@ from streammon.adapters.schema_files import load_schema
 from streammon.core.errors import UsageError
 from streammon.core.events import FLOATS, INTS, LISTS, STRING_LISTS, STRINGS
 from streammon.core.journal import JournalEntry
-from streammon.core.outputs import AlertEvent, Measurement, MetricEvent, Series, WindowSpec
+from streammon.core.outputs import AlertEvent, Distribution, Measurement, MetricEvent, Series, WindowSpec
 from streammon.core.state import ActiveBaseline, ClockState, HeaderState, PaneState, RuleState
 from tests.golden import oracle
 
@@ -109,6 +109,10 @@ def test_measurement_and_window_are_the_same_everywhere(name: str) -> None:
     assert field_names(inner(schema, "Window")) == [*WindowSpec._fields, "start", "end"]
     for record in ("Measurement", "Window"):
         assert inner(schema, record) == inner(oracle.schema("metric_event"), record)
+
+
+def test_the_distribution_of_an_alert_has_the_names_of_the_tuple() -> None:
+    assert field_names(inner(oracle.schema("alert_event"), "Distribution")) == list(Distribution._fields)
 
 
 @pytest.mark.parametrize("name, kind", [("clock", ClockState), ("rule", RuleState), ("header", HeaderState)])

@@ -42,6 +42,7 @@ RULES: list[dict[str, Any]] = [
         "severity": "P1",
     },
     {"id": "classes", "measurement": "prediction.class_js", "window": "2m", "above": 0.01, "action": "rollback"},
+    {"id": "scores", "measurement": "prediction.score_ks", "window": "2m", "above": 0.1},
     {"id": "traffic", "measurement": "traffic.count", "window": "1m", "below": 120, "cooldown": "3m"},
 ]
 
@@ -93,6 +94,8 @@ def test_replay_publishes_what_the_oracle_computes(tmp_path: Path, capsys: pytes
     assert {alert["rule_id"] for alert in alerts} == {rule["id"] for rule in RULES}
     assert {alert["state"] for alert in alerts} == {"FIRING", "ONGOING", "RESOLVED"}
     assert len(expected.late) >= 3
+    behind = {alert["distribution"]["name"] for alert in alerts if alert["distribution"]}
+    assert behind == {"feature", "prediction.score", "prediction.class"}
     assert set(dead_letters) >= {"FRAMING", "SCHEMA", "TRUNCATED", "TRAILING", "RANGE", "DIMENSION", "FUTURE"}
 
 

@@ -26,7 +26,7 @@ def test_windows_that_close_together_are_merged_in_pieces(at_once: int, monkeypa
     longest = max(len(group.headers) for group in fed.closed)
     assert longest <= max(1, at_once)
     found = metric_events(hand.engine.plan, fed.closed, SUITE)
-    long = [event for header, event in found if header.spec.size > 60]
+    long = [event for header, event, _ in found if header.spec.size > 60]
     assert len(found) == SERIES * (PANES + 1)
     assert [(event.series.model_id, event.n) for event in long] == sorted((f"m{k}", PANES) for k in range(SERIES))
     for event in long:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streammon.core.closing import ClosedGroup
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column
 from streammon.core.outputs import Measurement, MetricEvent, WindowSpec, metric_event_id
 from streammon.core.plan import Plan
 from streammon.core.publish import metric_events
@@ -32,10 +32,10 @@ class Says:
     effect: float = np.nan
     p: float = np.nan
 
-    def run(self, distributions: Sequence[Distribution]) -> list[list[Column]]:
+    def run(self, distributions: Sequence[CellCounts]) -> list[list[Column]]:
         return [self._columns(each) if each.prefix == "prediction.class_" else [] for each in distributions]
 
-    def _columns(self, distribution: Distribution) -> list[Column]:
+    def _columns(self, distribution: CellCounts) -> list[Column]:
         def filled(value: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
             return np.full((len(distribution.current), 1), value)
 
@@ -66,7 +66,7 @@ def closed(*models: str, the_plan: Plan | None = None) -> tuple[Hand, list[Close
 
 def published(suite: Says) -> Measurement:
     hand, groups = closed("fraud0")
-    [(_, event)] = metric_events(hand.engine.plan, groups, suite)
+    [(_, event, _)] = metric_events(hand.engine.plan, groups, suite)
     return event.measurements[-1]
 
 
@@ -95,7 +95,7 @@ def test_an_effect_or_p_that_is_none_is_null() -> None:
 
 def test_measurements_come_family_by_family_with_drift_behind() -> None:
     hand, groups = closed("fraud0")
-    [(_, event)] = metric_events(hand.engine.plan, groups, SUITE)
+    [(_, event, _)] = metric_events(hand.engine.plan, groups, SUITE)
     families = [m.name.partition(".")[0] for m in event.measurements if m.reference_n is None]
     assert list(dict.fromkeys(families)) == ["traffic", "latency", "prediction", "feature"]
     assert families == sorted(families, key=["traffic", "latency", "prediction", "feature"].index)
@@ -105,7 +105,7 @@ def test_measurements_come_family_by_family_with_drift_behind() -> None:
 
 def test_features_of_one_statistic_lie_together_in_their_order() -> None:
     hand, groups = closed("fraud0")
-    [(_, event)] = metric_events(hand.engine.plan, groups, SUITE)
+    [(_, event, _)] = metric_events(hand.engine.plan, groups, SUITE)
     assert [m.feature for m in event.measurements if m.name == "feature.psi"] == list(BASELINE.feature_names)
 
 
@@ -115,16 +115,16 @@ def test_events_come_in_the_order_of_a_commit() -> None:
     hand, groups = closed("fraud0", "b", "a", the_plan=plan(short, long))
     assert len(groups) > 1, "with and without a baseline there are other measurements"
     published_events = metric_events(hand.engine.plan, groups, SUITE)
-    assert [(event.spec, event.series.model_id) for _, event in published_events] == [
+    assert [(event.spec, event.series.model_id) for _, event, _ in published_events] == [
         (short, "a"), (short, "b"), (short, "fraud0"), (long, "a"), (long, "b"), (long, "fraud0"),
     ]  # fmt: skip
-    for header, event in published_events:
+    for header, event, _ in published_events:
         assert (header.series, header.spec, header.start) == (event.series, event.spec, event.start)
 
 
 def test_a_metric_event_says_what_its_window_was() -> None:
     hand, groups = closed("fraud0")
-    [(header, event)] = metric_events(hand.engine.plan, groups, SUITE)
+    [(header, event, _)] = metric_events(hand.engine.plan, groups, SUITE)
     assert isinstance(event, MetricEvent)
     assert event.event_id == metric_event_id("inference-events", 0, header.series, header.spec, 0, 0)
     assert (event.n, event.n_late, event.closing_position, event.revision) == (1, 0, 2, 0)
@@ -136,8 +136,8 @@ def test_what_closes_together_does_not_change_a_measurement() -> None:
     """A window's event is the same, to the last bit, whether it closes alone or with a hundred others."""
     hand, alone = closed("fraud0")
     _, many = closed("fraud0", *[f"m{k}" for k in range(100)])
-    [(_, expected)] = metric_events(hand.engine.plan, alone, SUITE)
-    [found] = [event for _, event in metric_events(hand.engine.plan, many, SUITE) if event.series == expected.series]
+    [(_, expected, _)] = metric_events(hand.engine.plan, alone, SUITE)
+    [found] = [event for _, event, _ in metric_events(hand.engine.plan, many, SUITE) if event.series == expected.series]
     assert found.measurements == expected.measurements
 
 

@@ -74,7 +74,7 @@ def test_what_is_over_the_limit_has_no_layout() -> None:
     hand.event(0, "b", features=(1.0, 2.0, 3.0))
     assert hand.verdict == Code.OK
     fed = hand.engine.feed(events([{"ts": 70, "model_id": "c"}], hand.engine.position))
-    [event] = [event for _, event in metric_events(hand.engine.plan, fed.closed, SUITE)]
+    [event] = [event for _, event, _ in metric_events(hand.engine.plan, fed.closed, SUITE)]
     assert event.series == OTHER
     assert not any(measurement.feature for measurement in event.measurements)
     assert {"traffic.count", "latency.p95"} <= {measurement.name for measurement in event.measurements}
@@ -153,7 +153,7 @@ def test_patterns_do_not_speak_of_what_is_over_the_limit() -> None:
     hand.event(0, "b")
     fed = hand.engine.feed(events([{"ts": 70, "model_id": "a"}, {"ts": 70, "model_id": "c"}], 2))
     judge, policy = Judge(), Policy((ANY, OVERFLOWING))
-    alerts = [alert for _, event in metric_events(hand.engine.plan, fed.closed, SUITE)
+    alerts = [alert for _, event, _ in metric_events(hand.engine.plan, fed.closed, SUITE)
               for alert in judge.judge(event, policy)]  # fmt: skip
     assert [(alert.rule_id, alert.series.model_id) for alert in alerts] == [("any", "a"), ("over", "__other__")]
     assert "limits.series_per_partition" in alerts[1].summary
@@ -175,7 +175,7 @@ def test_a_million_events_of_ever_new_models_fill_nothing() -> None:
     sizes = []
     for k in range(100):
         fed = engine.feed(flood(k * 10_000, 10_000, ts=40 * k))
-        for _, event in metric_events(engine.plan, fed.closed, SUITE):
+        for _, event, _ in metric_events(engine.plan, fed.closed, SUITE):
             judge.judge(event, policy)
         judge.changes()
         sizes.append(held(engine) + held(judge))

@@ -23,10 +23,13 @@ def cases() -> list[str]:
     return sorted(path.name.removesuffix(".json") for path in FOLDER.glob("*.json"))
 
 
+def current(name: str) -> str:
+    """The case of the version of a schema that is written today."""
+    return f"{name}.{1 + len(list((oracle.SCHEMAS / 'history').glob(f'{name}.*.avsc')))}"
+
+
 def is_current(case: str) -> bool:
-    """Whether the case belongs to the version of the schema that is written today."""
-    name, version = case.split(".")
-    return int(version) == 1 + len(list((oracle.SCHEMAS / "history").glob(f"{name}.*.avsc")))
+    return case == current(case.partition(".")[0])
 
 
 def content(case: str) -> Any:

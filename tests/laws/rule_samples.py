@@ -52,7 +52,7 @@ every_kind = pytest.mark.parametrize("kind", [*RULES.values(), Band], ids=lambda
 
 TEXT = st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), min_size=1, max_size=9)
 VALUES: Mapping[Any, SearchStrategy[Any]] = {
-    base.Name: st.sampled_from(MEASUREMENTS),
+    base.Name: st.sampled_from(tuple(MEASUREMENTS)),
     base.WindowText: st.integers(1, microseconds(LONGEST)).map(lambda size: WindowSpec(size, size).text),
     base.Microseconds: st.integers(0, microseconds(LONGEST)),
     base.Count: st.integers(1, 2**31 - 1),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from streammon.core.drift import TESTS, DriftTest, Result
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column, Edges
 from streammon.core.suite import LAUNCH, Suite
 from tests.core.drift.samples import Counts, full, outcome, pairs, tensor
 
@@ -151,15 +151,16 @@ def test_no_two_tests_publish_one_name() -> None:
 # --- the suite: what is published never depends on what else closed ---------------------------------------------------
 
 
-def distribution(windows: int, ordinal: bool = True, seed: int = 0) -> Distribution:
+def distribution(windows: int, ordinal: bool = True, seed: int = 0) -> CellCounts:
     features, cells = (16, 258) if ordinal else (8, 101)
     current, reference = counts(windows, features, cells, seed)
     groups = np.broadcast_to((np.arange(cells, dtype=np.int32) * 10) // cells, current.shape)
     names = tuple(f"f{i}" for i in range(features))
-    return Distribution("feature." if ordinal else "class_", names, current, reference, groups, ordinal)
+    edges = Edges(np.zeros((1, features, cells - 1)), np.zeros(windows, np.int32)) if ordinal else None
+    return CellCounts("feature." if ordinal else "class_", names, current, reference, groups, edges)
 
 
-def part(whole: Distribution, windows: slice | list[int]) -> Distribution:
+def part(whole: CellCounts, windows: slice | list[int]) -> CellCounts:
     return whole._replace(
         current=whole.current[windows], reference=whole.reference[windows], groups=whole.groups[windows]
     )

@@ -19,10 +19,13 @@ from typing import Any
 
 from tests.oracle.clock import Spec
 from tests.oracle.files import plain_times
-from tests.oracle.measure import Row
+from tests.oracle.measure import Distribution, Row
 
 Metric = dict[str, Any]  # schemas/metric_event.avsc
 Alert = dict[str, Any]  # schemas/alert_event.avsc
+Behind = Mapping[tuple[str, str | None], Distribution]  # by prefix of the measurement's name, and feature
+
+DRIFT = ("ks", "psi", "psi_excess", "kl", "js")
 
 DEFAULTS: dict[str, Any] = {
     "above": None,
@@ -45,6 +48,17 @@ def identity(*fields: str | int) -> str:
     """BLAKE2b, 16 bytes, over the fields, each behind its length as 4 bytes big-endian."""
     texts = [str(field).encode() for field in fields]
     return blake2b(b"".join(len(text).to_bytes(4, "big") + text for text in texts), digest_size=16).hexdigest()
+
+
+def split(name: str) -> tuple[str, str]:
+    """Prefix and statistic of a measurement's name.
+
+    >>> split("feature.psi_excess"), split("prediction.score_js")
+    (('feature.', 'psi_excess'), ('prediction.score_', 'js'))
+    """
+    prefixes = ("prediction.score_", "prediction.class_", name[: name.index(".") + 1])
+    prefix = next(prefix for prefix in prefixes if name.startswith(prefix))
+    return prefix, name.removeprefix(prefix)
 
 
 def series_of(event: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -82,8 +96,11 @@ class Judge:
         self.rules = [{**DEFAULTS, **rule} for rule in rules]
         self.instances: dict[tuple[Any, ...], _Instance] = {}
 
-    def judge(self, metric: Metric) -> list[Alert]:
-        """Alert events of one metric event; metric events come in the order in which they are published."""
+    def judge(self, metric: Metric, behind: Behind | None = None) -> list[Alert]:
+        """Alert events of one metric event; metric events come in the order in which they are published.
+
+        `behind`: the window's distributions. An alert says nothing of them where they are not known.
+        """
         alerts = []
         for rule in self.rules:
             if not _watches(rule, metric):
@@ -91,6 +108,9 @@ class Judge:
             for row in metric["measurements"]:
                 if row["name"] == rule["measurement"] and _about(rule, row["feature"]):
                     alert = self._step(rule, metric, row)
+                    if alert and behind is not None:
+                        prefix, statistic = split(row["name"])
+                        alert["distribution"] = behind.get((prefix, row["feature"])) if statistic in DRIFT else None
                     alerts += [alert] if alert else []
         return alerts
 

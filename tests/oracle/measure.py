@@ -17,6 +17,7 @@ from scipy.stats import chi2, kstwobign
 from tests.oracle.files import Baseline, Event, Shape
 
 Row = dict[str, Any]
+Distribution = dict[str, Any]  # of schemas/alert_event.avsc
 SCORE_BINS = 100
 SAMPLED_IDS = 64
 WORD = (1 << 64) - 1
@@ -229,6 +230,52 @@ def class_drift(events: Sequence[Event], baseline: Baseline) -> list[Row]:
         if event["prediction"] is not None:
             current[cell.get(event["prediction"], len(cell))] += 1
     return drift("prediction.class_", current, baseline.class_counts.tolist(), range(len(current)), ordinal=False)
+
+
+def distributions(events: Sequence[Event], baseline: Baseline) -> dict[tuple[str, str | None], Distribution]:
+    """What lies behind the drift rows of a window, by prefix of their names and feature, counted group by group."""
+    found: dict[tuple[str, str | None], Distribution] = {}
+    for f, column in enumerate(feature_columns(events, baseline.feature_names)):
+        edges, groups = fine_edges(baseline, f), baseline.groups[f].tolist()
+        # Bin b, which begins at edges[b], is cell b + 1; the first bin of each further group is where the group begins.
+        bounds = [edges[groups.index(group) - 1] for group in range(1, max(groups) + 1)]
+        values = [bisect_right(bounds, value) for value in column if finite(value) and len(edges) > 1]
+        found["feature.", baseline.feature_names[f]] = distribution(
+            "feature", values, baseline.counts[f].tolist(), groups, bounds
+        )
+    groups = baseline.score_groups.tolist()
+    bounds = [groups.index(group) / SCORE_BINS for group in range(1, max(groups) + 1)]
+    scores = [event["score"] for event in events if event["score"] is not None]
+    values = [groups[score_bin(score)] for score in scores if 0 <= score <= 1]
+    reference = baseline.score_counts.tolist()
+    found["prediction.score_", None] = distribution("prediction.score", values, reference, groups, bounds)
+    labels = [*baseline.class_names, "unseen"]
+    predicted = [event["prediction"] for event in events if event["prediction"] is not None]
+    values = [labels[:-1].index(name) if name in labels[:-1] else len(labels) - 1 for name in predicted]
+    found["prediction.class_", None] = distribution(
+        "prediction.class", values, baseline.class_counts.tolist(), range(len(labels)), labels=labels
+    )
+    return found
+
+
+def distribution(
+    name: str,
+    values: Sequence[int],
+    reference: Sequence[int],
+    groups: Sequence[int],
+    bounds: Sequence[float] = (),
+    labels: Sequence[str] = (),
+) -> Distribution:
+    """From the group of each value of the window, and the reference's counts by cell."""
+    number = max(groups) + 1
+    by_group = [sum(n for n, group in zip(reference, groups, strict=True) if group == g) for g in range(number)]
+    return {
+        "name": name,
+        "bounds": list(bounds),
+        "labels": list(labels),
+        "current": [values.count(group) for group in range(number)],
+        "reference": by_group,
+    }
 
 
 def drift(

@@ -34,7 +34,7 @@ from tests.oracle.files import (
     load_baseline,
 )
 from tests.oracle.judge import Alert, Judge, Metric, metric_id
-from tests.oracle.measure import measure
+from tests.oracle.measure import distributions, measure
 
 SECOND = 1_000_000
 OTHER = Series("__other__", "__other__", "__other__")
@@ -131,7 +131,8 @@ def _run_partition(
         for window in closed:
             metric = metric_event(window, topic, partition, models)
             result.metrics[metric["event_id"]] = metric
-            for alert in judge.judge(metric):
+            baseline = models.baseline(window.series)
+            for alert in judge.judge(metric, distributions(window.events, baseline) if baseline else {}):
                 result.alerts[alert["alert_id"], alert["number"]] = alert
 
 

@@ -39,6 +39,10 @@ RULES: list[dict[str, Any]] = [
         "severity": "P2",
         "action": "page",
     },
+    # Of what is compared with a baseline, where there is one: alerts that hold a distribution.
+    {"id": "moved", "measurement": "feature.psi", "window": f"{MINUTE}/{MINUTE}/0", "above": 1.0},
+    {"id": "scores", "measurement": "prediction.score_ks", "window": f"{5 * MINUTE}/{5 * MINUTE}/0", "above": 0.3},
+    {"id": "classes", "measurement": "prediction.class_js", "window": f"{MINUTE}/{MINUTE}/0", "above": 0.02},
 ]
 CONFIG: dict[str, Any] = {
     "windows": [(MINUTE, MINUTE, 0), (5 * MINUTE, 5 * MINUTE, 0)],

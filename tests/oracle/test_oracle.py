@@ -37,7 +37,7 @@ from tests.oracle.files import (
     read_envelopes,
 )
 from tests.oracle.judge import Judge, alerts_of, identity, metric_id
-from tests.oracle.measure import Row, drift, measure, score_bin
+from tests.oracle.measure import Row, distributions, drift, measure, score_bin
 from tests.oracle.oracle import Result, only, run
 from tests.oracle.streams import CONFIG, MINUTE, SECOND
 
@@ -497,6 +497,51 @@ def test_values_on_edges_fall_into_the_right_cells() -> None:
     ]
 
 
+def test_an_alert_about_drift_has_the_counts_behind_it() -> None:
+    """x by its bounds 1 and 2, tails in the end groups; one value has one group; scores by tenths; classes by name."""
+    values = [-2.0, -1.0, 0.0, 0.9, 1.0, 2.0, 3.0, float(np.nextafter(3, 4)), float("nan"), float("inf")]
+    said = ["cat", "cat", "bird", None, "cow", "dog", None, None, None, None]
+    scores = [0.0, 0.05, 0.95, 1.0, 1.5, -1.0, None, 0.1, float("nan"), None]
+    columns = zip(values, said, scores, strict=True)
+    events = [event(features=[v, 0.0], prediction=p, score=s) for v, p, s in columns]
+    found = distributions(events, small_baseline())
+    assert found["feature.", "x"] == {
+        "name": "feature", "bounds": [1, 2], "labels": [], "current": [4, 1, 3], "reference": [10, 10, 10],
+    }  # fmt: skip
+    assert found["feature.", "y"] == {
+        "name": "feature", "bounds": [], "labels": [], "current": [10], "reference": [30],
+    }  # fmt: skip
+    assert found["prediction.score_", None] == {
+        "name": "prediction.score",
+        "bounds": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+        "labels": [],
+        "current": [2, 1, 0, 0, 0, 0, 0, 0, 0, 2],
+        "reference": [30] * 10,
+    }
+    assert found["prediction.class_", None] == {
+        "name": "prediction.class",
+        "bounds": [],
+        "labels": ["cat", "dog", "unseen"],
+        "current": [2, 1, 2],
+        "reference": [20, 10, 0],
+    }
+
+    metric = window_of(0, 0.5)
+    metric["measurements"] = [
+        {"name": name, "feature": "x" if name.startswith("feature.") else None, "value": 0.5, "n": 9}
+        for name in ("feature.ks", "feature.mean", "prediction.class_js", "prediction.class_share", "traffic.qps")
+    ]
+    rules = [{**RULE, "id": row["name"], "measurement": row["name"], "above": 0.1} for row in metric["measurements"]]
+    behind = {alert["rule_id"]: alert["distribution"] for alert in Judge(rules).judge(metric, found)}
+    assert behind == {
+        "feature.ks": found["feature.", "x"],
+        "feature.mean": None,
+        "prediction.class_js": found["prediction.class_", None],
+        "prediction.class_share": None,
+        "traffic.qps": None,
+    }
+
+
 def test_scores_fall_into_a_hundred_bins() -> None:
     assert [score_bin(score) for score in (0.0, 0.005, 0.01, 0.5, 0.999, 1.0)] == [0, 0, 1, 50, 99, 99]
 
@@ -623,7 +668,8 @@ def test_a_run_yields_metrics_alerts_late_events_and_dead_letters() -> None:
     assert codes >= {"FRAMING", "TRUNCATED", "TRAILING", "RANGE", "ENCODING", "DIMENSION", "FUTURE"}
     assert result.tombstones
     assert all(event_id == metric_id(metric) for event_id, metric in result.metrics.items())
-    assert result.alerts == alerts_of(result.metrics.values(), CONFIG["rules"])
+    from_metrics = alerts_of(result.metrics.values(), CONFIG["rules"])
+    assert result.alerts == {key: {**alert, "distribution": None} for key, alert in from_metrics.items()}
     counted = sum(metric["n"] for metric in result.metrics.values() if metric["window"]["size"] == MINUTE)
     records = sum(map(len, stream.partitions.values()))
     assert 0 < counted <= records - len(result.late) - len(result.dead_letters) - len(result.tombstones)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ from streammon.core.outputs import Series
 from streammon.core.plan import Plan
 from streammon.core.rules import Threshold
 from streammon.settings import dump, load, plan
-from streammon.settings.measurements import MEASUREMENTS
-from tests.settings.helpers import ROOT, Write
+from tests.docs.pages import blocks
+from tests.settings.helpers import Write
 
 BASE = """
 topics: {events: in}
@@ -216,7 +215,7 @@ def test_decoding_is_what_the_decoder_takes(framing: str) -> None:
 
 
 def test_the_mapping_of_the_documentation_decodes(write: Write, tmp_path: Path) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "input.md").read_text(), re.DOTALL)
+    (example,) = [block.text for block in blocks("docs/own-schema.md", "yaml") if "scores[]" in block.text]
     created = {"type": "record", "name": "C", "fields": [{"name": "at", "type": "long"}]}
     item = {"type": "record", "name": "I", "fields": [{"name": "price", "type": "double"}]}
     types = {
@@ -233,16 +232,3 @@ def test_the_mapping_of_the_documentation_decodes(write: Write, tmp_path: Path) 
     decoder = AvroDecoder(**json.loads(plan(load(write(example + schemas))).decoding))
     value = b"\x02\x02m\x08\0\0\x04" + bytes(4) + bytes(4) + b"\0"  # no inputs, no items, two scores
     assert decoder.explain(value).code == Code.OK
-
-
-def test_the_measurements_are_those_of_the_documentation() -> None:
-    head, drift = (ROOT / "docs" / "measurements.md").read_text().split("## Drift")
-    names: list[str] = []
-    for row in re.findall(r"^\| (`.*?) \|", head, re.MULTILINE):
-        for name in re.findall(r"`([\w.]+)`", row):
-            names.append(name if not name.startswith(".") else names[-1].split(".")[0] + name)
-    statistics = re.findall(r"^\| `\.(\w+)`", drift, re.MULTILINE)
-    for prefix in re.findall(r"`([\w.]+)\*`", drift):
-        names += [prefix + statistic for statistic in statistics if (prefix, statistic) != ("prediction.class_", "ks")]
-    assert len(names) > 30
-    assert tuple(names) == MEASUREMENTS

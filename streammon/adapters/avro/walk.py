@@ -138,19 +138,20 @@ class _Walker(Reading):
     def items(self, type_: Type, path: str, start: int) -> str:
         """An array or map: of plain items one value, of others the values of the first items."""
         item, seen = type_.parts[0], _Items()
-        nested = _nests(item)
+        nested, whole = _nests(item), item.any_bytes and type_.kind == "array"
         first, begin = self.position, len(self.values)
         self.quiet += not nested
-        while count := self.block(type_, path, first):
+        while count := self.block(type_, path, first if whole else None):
             left, block_end = count
-            if item.any_bytes and type_.kind == "array":
+            if whole:
                 self.take_all(left, item, seen)
                 left = 0
             for _ in range(left):
                 self.item(type_, item, path, seen)
-            self.path, self.start = path, self.position
+            self.path, self.start = path, first if whole else self.position
             if block_end is not None and self.position != block_end:
-                self.fail(Code.RANGE, f"the end of a block at byte {block_end:,}", f"byte {self.position:,}")
+                expected = f"the end of a block at byte {block_end:,}"
+                self.fail(Code.RANGE, expected, f"byte {self.position:,}", self.position)
         self.quiet -= not nested
         text = seen.text()
         if not nested or not seen.count:
@@ -160,11 +161,13 @@ class _Walker(Reading):
             self.values.insert(begin, Value(path, str(type_), start, self.position, note))
         return text
 
-    def block(self, type_: Type, path: str, first: int) -> tuple[int, int | None] | None:
-        """Number of items of the next block, and where it must end if the writer said so; None: there is no more."""
+    def block(self, type_: Type, path: str, first: int | None) -> tuple[int, int | None] | None:
+        """Number of items of the next block, and where it must end if the writer said so; None: there is no more.
+
+        `first`: where the first block began, of an array of values of fixed size, which the kernel reads as one.
+        """
         item = type_.parts[0]
-        # The kernel reads an array of values of fixed size as one.
-        self.path, self.start = path, first if item.any_bytes and type_.kind == "array" else self.position
+        self.path, self.start = path, self.position if first is None else first
         least = item.least + (type_.kind == "map")
         count = self.long(f"the number of items of {type_}")
         if not count:

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from streammon.core import bottom_k
 from streammon.core.baseline import Layout
 from streammon.core.events import EventBatch
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column
 
 State = Mapping[str, NDArray[Any]]
 """Arrays by field name, each [slots, *shape]."""
@@ -88,7 +88,7 @@ class Aggregate(Protocol):
     def add(self, state: State, placed: Placed) -> None:
         """Add each event to its slot, in order, in place."""
 
-    def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
+    def result(self, closed: Closed) -> tuple[list[Column], list[CellCounts]]:
         """Statistics of windows, and the distributions that the drift suite compares, where there is a baseline."""
 
 

@@ -11,7 +11,7 @@ from streammon.core.baseline import Layout
 from streammon.core.bottom_k import FREE, count_in, sample_hash
 from streammon.core.compiled import kernel
 from streammon.core.events import REQ_ID
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column
 
 IDS = 64  # in the sample of a pane; 1 kB
 
@@ -27,7 +27,7 @@ class Duplicates:
         batch = placed.batch
         _add(batch.buffer, batch.string_start, batch.string_length, placed.rows, placed.slots, state["sample"])
 
-    def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
+    def result(self, closed: Closed) -> tuple[list[Column], list[CellCounts]]:
         sample = closed.state["sample"]
         ids = (sample[:, :, 0] != FREE).sum(axis=1)
         events = sample[:, :, 1].sum(axis=1)

@@ -10,7 +10,7 @@ from streammon.core.aggregates.base import Closed, Field, Placed, State, ratio
 from streammon.core.baseline import FINE_BINS, HUGE, Layout
 from streammon.core.compiled import bin_indices, kernel
 from streammon.core.events import FEATURES
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column, Edges
 
 
 class Histogram:
@@ -48,7 +48,7 @@ class Histogram:
             state["non_finite"],
         )
 
-    def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
+    def result(self, closed: Closed) -> tuple[list[Column], list[CellCounts]]:
         state, names = closed.state, closed.layout.features
         if not names:
             return [], []
@@ -65,15 +65,15 @@ class Histogram:
         outside = (cell == 0) | (cell > closed.references.bins[closed.reference][:, :, None])
         out_of_range = np.where(outside, counts, 0).sum(axis=2)
         columns.append(Column("feature.out_of_range_rate", ratio(out_of_range, finite), finite, names))
-        distribution = Distribution(
+        compared = CellCounts(
             "feature.",
             names,
             counts,
             closed.references.counts[closed.reference],
             closed.references.groups[closed.reference],
-            ordinal=True,
+            Edges(closed.references.edges, closed.reference),
         )
-        return columns, [distribution]
+        return columns, [compared]
 
 
 @kernel

@@ -16,7 +16,7 @@ from streammon.core.aggregates.base import Closed, Field, Placed, State, column,
 from streammon.core.baseline import HUGE, Layout
 from streammon.core.compiled import kernel
 from streammon.core.events import LATENCY_MS
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column
 
 LEAST, GREATEST, GROWTH = 1e-3, 1e7, 1.02  # milliseconds: 1 microsecond to 2.8 hours
 
@@ -70,7 +70,7 @@ class Latency:
             state["max"],
         )
 
-    def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
+    def result(self, closed: Closed) -> tuple[list[Column], list[CellCounts]]:
         state, n = closed.state, closed.state["n"]
         cumulative = np.cumsum(state["counts"], axis=1, dtype=np.int64)
         columns = []

@@ -14,7 +14,7 @@ from streammon.core.aggregates.base import Closed, Field, Placed, State, ratio
 from streammon.core.baseline import HUGE, Layout
 from streammon.core.compiled import kernel
 from streammon.core.events import FEATURES, SCORE
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column
 
 
 class Moments:
@@ -44,7 +44,7 @@ class Moments:
             state["sum_squares"],
         )
 
-    def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
+    def result(self, closed: Closed) -> tuple[list[Column], list[CellCounts]]:
         n, total = closed.state["n"], closed.state["sum"]
         anchors = closed.references.anchors[closed.reference]
         shift = ratio(total, n)  # of the mean from the anchor

@@ -10,7 +10,12 @@ from streammon.core.aggregates.base import Closed, Field, Placed, State, column,
 from streammon.core.baseline import SCORE_BINS, Layout
 from streammon.core.compiled import SEED, hash_bytes, kernel, same_bytes
 from streammon.core.events import PREDICTION, PROBS, SCORE
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column, Edges
+
+UNSEEN = "unseen"  # label of the predictions that are no class of the baseline
+
+# In decimals: a score that is one of them but for rounding may lie on either side.
+_SCORE_EDGES = np.arange(1, SCORE_BINS)[None, None] / SCORE_BINS
 
 
 class Prediction:
@@ -58,7 +63,7 @@ class Prediction:
             state["top_probability"],
         )
 
-    def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
+    def result(self, closed: Closed) -> tuple[list[Column], list[CellCounts]]:
         state, names = closed.state, closed.layout.classes
         columns = [column("prediction.score_invalid", state["score_invalid"], closed.n)]
         distributions = []
@@ -67,7 +72,8 @@ class Prediction:
             counts = state["score_counts"].astype(np.int64)[:, None, :]
             reference = closed.references.score_counts[closed.reference][:, None, :]
             groups = closed.references.score_groups[closed.reference][:, None, :]
-            distributions.append(Distribution("prediction.score_", None, counts, reference, groups, ordinal=True))
+            edges = Edges(_SCORE_EDGES, np.zeros_like(closed.reference))
+            distributions.append(CellCounts("prediction.score_", None, counts, reference, groups, edges))
         if not names:
             return columns, distributions
         counts, with_probs = state["class_counts"], state["with_probs"]
@@ -84,7 +90,7 @@ class Prediction:
             reference = closed.references.class_counts[closed.reference][:, None, :]
             cells = np.broadcast_to(np.arange(counts.shape[1], dtype=np.int32), reference.shape)
             distributions.append(
-                Distribution("prediction.class_", None, counts[:, None, :], reference, cells, ordinal=False)
+                CellCounts("prediction.class_", None, counts[:, None, :], reference, cells, labels=(*names, UNSEEN))
             )
         return columns, distributions
 

@@ -10,7 +10,7 @@ from streammon.core.aggregates.base import Closed, Field, Placed, State, column,
 from streammon.core.baseline import Layout
 from streammon.core.compiled import kernel
 from streammon.core.events import HTTP_STATUS, KEY_DIFFERS, KEY_NULL, TIMED_OUT
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column
 
 
 class Traffic:
@@ -43,7 +43,7 @@ class Traffic:
             state["key_differs"],
         )
 
-    def result(self, closed: Closed) -> tuple[list[Column], list[Distribution]]:
+    def result(self, closed: Closed) -> tuple[list[Column], list[CellCounts]]:
         state, n = closed.state, closed.n
         with_status = state["with_status"]
         return [

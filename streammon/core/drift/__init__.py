@@ -1,8 +1,8 @@
 """Drift tests: is the current window distributed like the reference?
 
 To add one: 1. write a file here with a function on counts and its `DriftTest`; 2. add it to `TESTS`; 3. define it in
-docs/measurements.md. The suite runs it and tests/laws/test_drift_laws.py checks it from then on; give it an oracle in
-tests/core/drift.
+docs/measurements.md and settings/measurements.py. The suite runs it and tests/laws/test_drift_laws.py checks it from
+then on; give it an oracle in tests/core/drift.
 """
 
 from streammon.core.drift.description import Cells, DriftTest, Result

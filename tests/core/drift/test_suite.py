@@ -7,7 +7,7 @@ import pytest
 from torch import Tensor
 
 from streammon.core.drift import TESTS, Cells, DriftTest, Result
-from streammon.core.measures import Column, Distribution
+from streammon.core.measures import CellCounts, Column, Edges
 from streammon.core.suite import LAUNCH, Suite
 from tests.core.drift.samples import Counts, outcome
 
@@ -16,18 +16,18 @@ FEATURES, CELLS = 3, 24
 
 def distribution(
     windows: int, seed: int = 0, ordinal: bool = True, features: int = FEATURES, events: int = 500
-) -> Distribution:
+) -> CellCounts:
     """Counts of some events against four times as many; each (window, feature) has a map of its own to the groups."""
     rng = np.random.default_rng(seed)
     shape = (windows, features, CELLS)
     groups = np.sort(rng.integers(0, 10, shape), axis=-1) if ordinal else np.broadcast_to(np.arange(CELLS), shape)
-    return Distribution(
+    return CellCounts(
         prefix="feature." if ordinal else "prediction.class_",
         features=tuple(f"f{i}" for i in range(features)) if ordinal else None,
         current=rng.multinomial(events, rng.dirichlet(np.ones(CELLS), shape[:-1])),
         reference=rng.multinomial(4 * events, rng.dirichlet(np.ones(CELLS), shape[:-1])),
         groups=groups.astype(np.int32),
-        ordinal=ordinal,
+        edges=Edges(np.zeros((1, features, CELLS - 1)), np.zeros(windows, np.int32)) if ordinal else None,
     )
 
 

@@ -32,7 +32,9 @@ NOT_UTF8 = "\ufffd"
 
 # Variables with our prefix that are not settings: Kubernetes makes some for every service whose name begins with
 # `streammon`, and the tests of this repository have theirs.
-_FOREIGN = re.compile(r"(.*_)?service_(host|port)(_.*)?|(.*_)?port(_\d+_(tcp|udp|sctp)(_.*)?)?|test_.*|require_broker")
+_FOREIGN = re.compile(
+    r"(.*_)?service_(host|port)(_.*)?|(.*_)?port(_\d+_(tcp|udp|sctp)(_.*)?)?|test_.*|require_(broker|browser)|chromium"
+)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from streammon import assembly
@@ -18,6 +19,7 @@ from streammon.adapters.kafka.source import KafkaSource
 from streammon.adapters.kafka.state import KafkaStateStore
 from streammon.core.commit import CommitPolicy
 from streammon.core.errors import Refusal
+from streammon.core.ports import Observer
 from streammon.explain import explainer
 from streammon.runner import Runner
 from streammon.settings import Settings, kafka_options, plan
@@ -28,19 +30,39 @@ HEARTBEATS = 6  # in a session
 MAX_POLL_INTERVAL = 300_000  # milliseconds: librdkafka's default of max.poll.interval.ms
 
 
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a broker can do that exactly-once rests on. `streammon run` takes none that lacks any of it; only the demo
+    lets its own off, and says so.
+    """
+
+    positions: bool = True  # it keeps the positions that a transaction commits: they are read back after the first
+
+
 def run(
     settings: Settings,
     start: str | None,
     stopping: Callable[[], bool] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
+    observer: Observer | None = None,
+    capability: Capability = Capability(),
 ) -> None:
-    """Work until `stopping()`, by default until SIGTERM or SIGINT. `start`: where partitions without state begin."""
+    """Work until `stopping()`, by default until SIGTERM or SIGINT. `start`: where partitions without state begin.
+    `observer` is told what the loop does, after telemetry.
+    """
     stopping = stopping or until_signalled()
     with _last_words(settings):
-        _work(settings, start, stopping, on_step)
+        _work(settings, start, stopping, on_step, observer or Observer(), capability)
 
 
-def _work(settings: Settings, start: str | None, stopping: Callable[[], bool], on_step: Callable[[str], None]) -> None:
+def _work(
+    settings: Settings,
+    start: str | None,
+    stopping: Callable[[], bool],
+    on_step: Callable[[str], None],
+    observer: Observer,
+    capability: Capability,
+) -> None:
     the_plan = plan(settings)
     baselines = assembly.baselines(settings.baselines, the_plan)
     decoder = assembly.decoder(the_plan)
@@ -66,6 +88,7 @@ def _work(settings: Settings, start: str | None, stopping: Callable[[], bool], o
             delivery.transaction_timeout.total_seconds(),
             on_step,
             settings.input.framing != "raw",
+            capability.positions,
         )
         log(
             Event.STARTED,
@@ -93,7 +116,8 @@ def _work(settings: Settings, start: str | None, stopping: Callable[[], bool], o
             now=time.monotonic,
             start_at=None if start is None else admin.starts(topics.events, start),
             pause_when_undecodable=settings.input.pause_when_undecodable,
-            observer=Observers(health, metrics, LogObserver(topics.events)),  # what the log says shows already
+            # What the log says shows already.
+            observer=Observers(health, metrics, LogObserver(topics.events), observer),
         )
         with closing(store), closing(source):
             runner.run(stopping)

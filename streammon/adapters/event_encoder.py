@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streammon.adapters.schema_files import MARKER, load_schema
+from streammon.adapters.varint import varint
 
 _ABSENT = b"\x00"  # branch 0 of a union with null; also an empty array or map, and the end of one
 _PRESENT = b"\x02"  # branch 1
@@ -98,21 +99,6 @@ def encode(columns: EventColumns) -> list[bytes]:
     return list(map(b"".join, zip(*pieces, strict=True)))
 
 
-def _varint(value: int) -> bytes:
-    """An int or long: zigzag, then seven bits a byte, least significant first.
-
-    >>> _varint(-65).hex()
-    '8101'
-    """
-    rest = value << 1 if value >= 0 else (-value << 1) - 1
-    wire = bytearray()
-    while rest > 0x7F:
-        wire.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    wire.append(rest)
-    return bytes(wire)
-
-
 @cache
 def _text(value: str | None, nullable: bool) -> bytes:
     if value is None:
@@ -120,7 +106,7 @@ def _text(value: str | None, nullable: bool) -> bytes:
             raise ValueError("null in a field that must not be null")
         return _ABSENT
     utf8 = value.encode()
-    return (_PRESENT if nullable else b"") + _varint(len(utf8)) + utf8
+    return (_PRESENT if nullable else b"") + varint(len(utf8)) + utf8
 
 
 def _longs(values: NDArray[np.int64]) -> list[bytes]:
@@ -139,7 +125,7 @@ def _strings(strings: Strings, nullable: bool = False) -> list[bytes]:
         table = [_text(value, nullable) for value in strings.table]
         return [table[code] for code in strings.code.tolist()]
     branch = _PRESENT if nullable else b""
-    head = [branch + _varint(length) for length in range(strings.dtype.itemsize + 1)]
+    head = [branch + varint(length) for length in range(strings.dtype.itemsize + 1)]
     if nullable:
         head[0] = _ABSENT
     return [head[len(utf8)] + utf8 for utf8 in strings.tolist()]
@@ -153,7 +139,7 @@ def _nullable_doubles(values: NDArray[np.float64] | None, n: int) -> Iterable[by
 
 def _nullable_ints(values: NDArray[np.int64]) -> list[bytes]:
     distinct, code = np.unique(values, return_inverse=True)
-    table = [_PRESENT + _varint(value) if value else _ABSENT for value in distinct.tolist()]
+    table = [_PRESENT + varint(value) if value else _ABSENT for value in distinct.tolist()]
     return [table[at] for at in code.tolist()]
 
 
@@ -166,19 +152,19 @@ def _floats(lists: Lists, nullable: bool = False) -> list[bytes]:
     branch = _PRESENT if nullable else b""
     if not length:
         return _choose([branch + _ABSENT] * len(lists.recorded), lists.recorded)
-    return _choose(_rows(branch + _varint(length), lists.values.astype("<f4"), _ABSENT), lists.recorded)
+    return _choose(_rows(branch + varint(length), lists.values.astype("<f4"), _ABSENT), lists.recorded)
 
 
 def _string_lists(items: tuple[Coded, ...], n: int) -> Iterable[Iterable[bytes]]:
     if items:
-        yield repeat(_varint(len(items)), n)
+        yield repeat(varint(len(items)), n)
         yield from map(_strings, items)
     yield repeat(_ABSENT, n)
 
 
 def _nullable_maps(entries: Mapping[str, NDArray[np.float64]], recorded: NDArray[np.bool_]) -> list[bytes]:
     wire = [_rows(_text(name, False), values[:, None].astype("<f8"), b"") for name, values in entries.items()]
-    head, tail = _PRESENT + (_varint(len(wire)) if wire else b""), _ABSENT
+    head, tail = _PRESENT + (varint(len(wire)) if wire else b""), _ABSENT
     maps = zip(repeat(head, len(recorded)), *wire, repeat(tail, len(recorded)), strict=True)
     return [b"".join(pieces) if kept else _ABSENT for pieces, kept in zip(maps, recorded.tolist(), strict=True)]
 

@@ -3,6 +3,20 @@
 Imports at the head of these files are light: what a command needs is imported when it runs.
 """
 
-from streammon.commands import baseline, check, dead_letters, doctor, init, record, replay, run, simulate, tail, topics
+from streammon.commands import (
+    baseline,
+    check,
+    dead_letters,
+    demo,
+    doctor,
+    init,
+    record,
+    replay,
+    report,
+    run,
+    simulate,
+    tail,
+    topics,
+)
 
-COMMANDS = (run, replay, simulate, record, baseline, topics, tail, dead_letters, init, check, doctor)
+COMMANDS = (demo, run, replay, report, simulate, record, baseline, topics, tail, dead_letters, init, check, doctor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from streammon.core.errors import UsageError
 from streammon.text import counted
 
 if TYPE_CHECKING:
+    from streammon.incidents import Incident
     from streammon.settings import Settings
     from streammon.simulate.config import Simulation
 
@@ -39,20 +41,29 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--to", required=True, metavar="FILE|kafka", help="recorded events (a file is replaced), or the input topic"
     )
-    parser.add_argument("--events", type=at_least_one, required=True, metavar="N")
+    parser.add_argument("--events", type=at_least_one, required=True, metavar="N", help="how many")
     parser.add_argument("--models", type=at_least_one, default=1, metavar="M", help="digits-0, ... (default 1)")
     parser.add_argument("--lanes", default="prod,canary", help="comma-separated (default prod,canary)")
     parser.add_argument("--partitions", type=at_least_one, metavar="P", help="of a file (default 1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="(default 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of everything that is drawn (default 0)")
     parser.add_argument(
         "--end", type=moment, default="now", metavar="TIME", help="event time of the last event (default now)"
     )
     parser.add_argument("--span", type=positive, metavar="SECONDS", help="event time that the stream covers")
     parser.add_argument(
-        "--drift", default="", metavar="KIND[,KIND]", help="covariate, class_mix, embedding, latency, errors, missing"
+        "--drift",
+        type=_kinds,
+        default=(),
+        metavar="KIND[@FRACTION][,...]",
+        help="covariate, class_mix, embedding, latency, errors, missing; each from its own fraction of the span on",
     )
-    parser.add_argument("--drift-at", type=float, default=0.5, metavar="FRACTION", help="of the span (default 0.5)")
+    parser.add_argument(
+        "--drift-at", type=float, default=0.5, metavar="FRACTION", help="for kinds that name none (default 0.5)"
+    )
     parser.add_argument("--drift-in", default="*/*", metavar="MODEL/LANE", help="only there; * for all (default */*)")
+    parser.add_argument(
+        "--incidents", type=Path, metavar="FILE", help="write down what drifts where and from when on, for reports"
+    )
     parser.add_argument(
         "--pace", type=positive, metavar="N", help="events per second of wall time, to kafka (default: no limit)"
     )
@@ -62,6 +73,8 @@ def add(commands: Any) -> None:
 def execute(args: argparse.Namespace) -> None:
     settings = load_settings(args)
     config = _config(args)
+    if args.incidents is not None:
+        check_output(args.incidents)
     with Progress("simulate") as line:
 
         def progress(done: int, _: float) -> None:
@@ -75,7 +88,16 @@ def execute(args: argparse.Namespace) -> None:
             check_output(Path(args.to))
             simulate_to_file(config, Path(args.to), settings.topics.events, progress)
             where = args.to
-    drift = f", {' and '.join(config.drift)} drift from {time_text(config.drift_start)}" if config.drift else ""
+    if args.incidents is not None:
+        from streammon import incidents
+
+        incidents.write(args.incidents, _incidents(config))
+    starts = sorted(set(config.onsets.values()))
+    drift = " and ".join(
+        f"{' and '.join(kind for kind, onset in config.onsets.items() if onset == start)} drift from {time_text(start)}"
+        for start in starts
+    )
+    drift = drift and f", {drift}"
     series = f"{counted(config.models, 'model')} x {counted(len(config.lanes), 'lane')}"
     series = f"{counted(config.models, 'model')} x {counted(len(config.lanes), 'lane')}"
     times = f"{time_text(config.start)} to {time_text(config.end)}"
@@ -98,10 +120,35 @@ def _config(args: argparse.Namespace) -> Simulation:
         seed=args.seed,
         lanes=tuple(args.lanes.split(",")),
         span=args.span,
-        drift=tuple(args.drift.split(",")) if args.drift else (),
-        drift_at=args.drift_at,
+        drift=tuple(kind for kind, _ in args.drift),
+        drift_at=tuple(args.drift_at if share is None else share for _, share in args.drift) or args.drift_at,
         only=(model, lane or "*"),
     )
+
+
+def _kinds(text: str) -> tuple[tuple[str, float | None], ...]:
+    """Kinds of drift on the command line, each with its share of the span if it names one."""
+    found: list[tuple[str, float | None]] = []
+    for part in text.split(",") if text else ():
+        kind, at, share = part.partition("@")
+        try:
+            found.append((kind, float(share) if at else None))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{part!r}: {share!r} is not a fraction of the span, 0 to 1") from None
+    return tuple(found)
+
+
+def _incidents(config: Simulation) -> list[Incident]:
+    """What drifts, for whoever reads results later; a lane for each model that the pattern means."""
+    from streammon.incidents import Incident
+
+    pattern, lane = config.only
+    models = [model for model in config.model_ids if fnmatchcase(model, pattern)]
+    return [
+        Incident(kind=kind, model=model, lane=lane, start=start)
+        for kind, start in config.onsets.items()
+        for model in models
+    ]
 
 
 def _to_kafka(settings: Settings, config: Simulation, pace: float | None, progress: Any) -> str:

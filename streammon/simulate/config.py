@@ -37,7 +37,7 @@ class Simulation:
     rate: float | None = None  # events of all series per second of event time
     span: float | None = None  # seconds of event time; at most one of rate and span
     drift: tuple[str, ...] = ()  # any of DRIFT_KINDS
-    drift_at: float = 0.5  # drift begins after this share of the span, and lasts
+    drift_at: float | tuple[float, ...] = 0.5  # kinds begin after this share of the span, or each after its, and last
     only: tuple[str, str] = ("*", "*")  # drift touches models like this pattern, in this lane (* for every lane)
 
     def __post_init__(self) -> None:
@@ -73,8 +73,11 @@ class Simulation:
                 raise UsageError(f"simulate: no drift is called {kind!r}; there are {', '.join(DRIFT_KINDS)}")
         if len(set(self.drift)) < len(self.drift):
             raise UsageError(f"simulate: a drift is named twice in {','.join(self.drift)}")
-        if not 0 <= self.drift_at < 1:
-            raise UsageError(f"simulate: drift_at is {self.drift_at}; it must be at least 0 and less than 1")
+        for share in self.drift_at if isinstance(self.drift_at, tuple) else (self.drift_at,):
+            if not 0 <= share < 1:
+                raise UsageError(f"simulate: drift_at is {share}; it must be at least 0 and less than 1")
+        if isinstance(self.drift_at, tuple) and len(self.drift_at) != len(self.drift):
+            raise UsageError(f"simulate: drift_at has {len(self.drift_at)} shares for {len(self.drift)} kinds of drift")
         pattern, lane = self.only
         if not any(fnmatchcase(model, pattern) for model in self.model_ids):
             raise UsageError(f"simulate: drift only in {pattern!r}, but the models are {self.model_ids[0]}, ...")
@@ -109,6 +112,7 @@ class Simulation:
         return self.end - self.duration
 
     @property
-    def drift_start(self) -> int:
-        """Event time from which on drift applies, microseconds since the epoch."""
-        return self.start + round(self.drift_at * self.duration)
+    def onsets(self) -> dict[str, int]:
+        """Event time from which on each kind of drift applies, microseconds since the epoch."""
+        shares = self.drift_at if isinstance(self.drift_at, tuple) else (self.drift_at,) * len(self.drift)
+        return {kind: self.start + round(share * self.duration) for kind, share in zip(self.drift, shares, strict=True)}

@@ -27,6 +27,7 @@ CLASS_NAMES = tuple(str(number) for number in range(CLASSES))
 USERS = 5_000
 GAUGES_EVERY = 10  # one event in ten carries gauges
 DEADLINE_MS = 1_000.0  # of a request; one that ran into it took that long
+NEVER = np.iinfo(np.int64).max  # when drift that is not asked for begins
 
 _USUAL_DELAY_US = 5_000  # median, from the prediction to its record
 _LATE_SHARE = 0.01  # of events, sent again and up to MAX_DISORDER late
@@ -48,7 +49,7 @@ class Chunk:
     partition: NDArray[np.int64]
     timestamp: NDArray[np.int64]  # of the record, milliseconds, never going back
     label: NDArray[np.int64]  # the true class, 0 to 9
-    drifted: NDArray[np.bool_]  # whether drift, if any kind is configured, touches the event
+    drifted: NDArray[np.bool_]  # whether drift of any kind touches the event
 
     def __len__(self) -> int:
         return len(self.timestamp)
@@ -88,9 +89,9 @@ class Service:
         arrival, ts = self._times(first, end, times)
         model = routing.integers(config.models, size=n)
         lane = _draw(config.lane_shares, routing, n)
-        drifted = (ts >= config.drift_start) & self._drift_models[model] & self._drift_lanes[lane]
-        nobody = np.zeros(n, np.bool_)
-        rows = {kind: drifted if kind in config.drift else nobody for kind in DRIFT_KINDS}
+        there = self._drift_models[model] & self._drift_lanes[lane]
+        onsets = config.onsets
+        rows = {kind: there & (ts >= onsets.get(kind, NEVER)) for kind in DRIFT_KINDS}
 
         scan = drift.pick(self._scans.label, input_.random(n), rows["class_mix"])
         pixels = drift.dim(expose(self._scans.pixels[scan], input_), rows["covariate"])
@@ -132,7 +133,7 @@ class Service:
             partition=self._partitions[model],
             timestamp=arrival // 1000,
             label=self._scans.label[scan],
-            drifted=drifted,
+            drifted=np.logical_or.reduce(list(rows.values())),
         )
 
     def _times(self, first: int, end: int, rng: np.random.Generator) -> tuple[Times, Times]:

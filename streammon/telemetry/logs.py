@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from streammon.telemetry.names import Event
 from streammon.text import MARK, shown
@@ -28,9 +28,9 @@ def log(event: Event, level: int = logging.INFO, error: BaseException | None = N
     LOGGER.log(level, event.value, exc_info=error, extra={"fields": fields})
 
 
-def set_up(form: str, level: str) -> None:
-    """Logs to standard error, for a person ("console") or a machine ("json", one object a line)."""
-    handler = logging.StreamHandler(sys.stderr)
+def set_up(form: str, level: str, to: TextIO | None = None) -> None:
+    """Logs to standard error or `to`, for a person ("console") or a machine ("json", one object a line)."""
+    handler = logging.StreamHandler(to or sys.stderr)
     handler.setFormatter(Json() if form == "json" else Console())
     handler.addFilter(Repeats(time.monotonic))
     LOGGER.handlers = [handler]

@@ -24,7 +24,7 @@ from tests.commands.conftest import END, ROOT, Command, Files, finish, spawn
 
 HEAVY = ("torch", "numba", "numpy", "pydantic", "confluent_kafka", "fastavro", "yaml", "sklearn")
 ALL = (
-    *(("run",), ("replay",), ("simulate",), ("record",), ("tail",), ("topics",), ("baseline",)),
+    *(("run",), ("replay",), ("report",), ("simulate",), ("record",), ("tail",), ("topics",), ("baseline",)),
     *(("topics", "create"), ("baseline", "build"), ("baseline", "show")),
     *(("dead-letters",), ("dead-letters", "list"), ("dead-letters", "show")),
     *(("init",), ("check",), ("doctor",), ("topics", "describe"), ("topics", "acls")),

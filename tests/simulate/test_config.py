@@ -32,6 +32,8 @@ END = 1_750_000_000 * MICROSECONDS
         ({"drift": ("covariat",)}, "'covariat'; there are covariate, class_mix"),
         ({"drift": ("missing", "missing")}, "twice in missing,missing"),
         ({"drift_at": 1.0}, "drift_at is 1.0"),
+        ({"drift": ("missing", "errors"), "drift_at": (0.5, -0.1)}, "drift_at is -0.1"),
+        ({"drift": ("missing", "errors"), "drift_at": (0.5,)}, "1 shares for 2 kinds"),
         ({"only": ("fraud-*", "*")}, "the models are digits-0"),
         ({"only": ("digits-0", "shadow")}, "the lanes are prod, canary"),
     ],
@@ -49,7 +51,15 @@ def test_without_rate_and_span_a_series_gets_a_thousand_events_a_minute() -> Non
     config = Simulation(events=6_000, end=END, models=3)
     assert config.duration == 60 * MICROSECONDS
     assert config.start == END - 60 * MICROSECONDS
-    assert config.drift_start == END - 30 * MICROSECONDS
+    assert config.onsets == {}
+
+
+def test_kinds_of_drift_begin_together_or_each_at_its_own_time() -> None:
+    """One share of the span for all of them, or one for each, in their order."""
+    together = Simulation(events=6_000, end=END, span=100, drift=("latency", "covariate"), drift_at=0.75)
+    assert together.onsets == {"latency": END - 25 * MICROSECONDS, "covariate": END - 25 * MICROSECONDS}
+    apart = Simulation(events=6_000, end=END, span=100, drift=("latency", "covariate"), drift_at=(0.9, 0.5))
+    assert apart.onsets == {"latency": END - 10 * MICROSECONDS, "covariate": END - 50 * MICROSECONDS}
 
 
 def test_rate_or_span_decide_the_duration() -> None:

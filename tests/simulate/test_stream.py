@@ -134,6 +134,19 @@ def test_drift_begins_where_it_should() -> None:
     assert changed[some.drifted].mean() > 0.9
 
 
+def test_each_kind_begins_at_its_own_time() -> None:
+    """Before its onset a kind changes nothing, whatever began sooner; an event is drifted when any kind touches it."""
+    config = Simulation(**{**SMALL, "drift": ("latency", "missing"), "drift_at": (0.75, 0.25)})
+    (some,) = stream(config)
+    slow, lost = (some.columns.ts >= config.onsets[kind] for kind in ("latency", "missing"))
+    calm = chunk()
+    np.testing.assert_array_equal(some.drifted, lost)
+    changed = some.columns.latency_ms != calm.columns.latency_ms
+    assert not changed[~slow].any()
+    assert changed[slow].mean() > 0.9
+    np.testing.assert_array_equal(np.isnan(some.columns.features.values).any(axis=1) & ~lost, np.zeros(len(some)))
+
+
 def measured(some: Chunk) -> dict[str, NDArray[Any]]:
     """The columns by what they tell; answers as the network gave them, whatever the status."""
     columns = some.columns

@@ -81,6 +81,18 @@ class Admin:
                     raise refusal(error.args[0], f"creating {name}", self._bootstrap) from error
         return {topic.topic: "created" if topic in missing else "exists" for topic in new}
 
+    def remove(self, topics: Topics, group: str) -> None:
+        """Delete topics and a group that nobody uses any more. What does not exist is as it should be."""
+        self.partitions()  # waits for the connection, and knows why there is none
+        gone = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND}
+        asked = {**self._client.delete_topics(list(topics)), **self._client.delete_consumer_groups([group])}
+        for name, future in asked.items():
+            try:
+                future.result()
+            except KafkaException as error:
+                if error.args[0].code() not in gone:
+                    raise refusal(error.args[0], f"deleting {name}", self._bootstrap) from error
+
     def check(self, topics: Topics) -> int:
         """Partitions of the input. Refuses where a topic is missing or counts do not agree."""
         existing = self.partitions()

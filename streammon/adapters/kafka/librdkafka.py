@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer
 
 _POINTER, _SIZE, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
 _MAPS = Path("/proc/self/maps")
@@ -45,12 +45,14 @@ def load() -> ctypes.CDLL | None:
     return library if library.rd_kafka_version() == confluent_kafka.libversion()[1] else None
 
 
-def handle(library: ctypes.CDLL, consumer: Consumer) -> int | None:
-    """The address of the library's consumer, whose opaque value is the Python object; None if it is not there."""
-    if type(consumer) is not Consumer or consumer.__sizeof__() < object.__basicsize__ + ctypes.sizeof(_POINTER):
+def handle(library: ctypes.CDLL, client: Consumer | Producer) -> int | None:
+    """The address of the library's client, whose opaque value is the Python object; None if it is not there."""
+    if type(client) not in (Consumer, Producer):
         return None
-    address = _POINTER.from_address(id(consumer) + object.__basicsize__).value
-    if address is None or not _is_writable(address) or library.rd_kafka_opaque(address) != id(consumer):
+    if client.__sizeof__() < object.__basicsize__ + ctypes.sizeof(_POINTER):
+        return None
+    address = _POINTER.from_address(id(client) + object.__basicsize__).value
+    if address is None or not _is_writable(address) or library.rd_kafka_opaque(address) != id(client):
         return None
     return address
 

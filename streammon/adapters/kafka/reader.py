@@ -139,6 +139,13 @@ def read(
             yield from map(_envelope, batch)
 
 
+def watch(options: Mapping[str, Any], topic: str) -> Iterator[list[Envelope]]:
+    """What a topic holds and gets, from the beginning and for ever; several times a second, if need be nothing."""
+    with Reader(options, topic, from_beginning=True) as reader:
+        for batch in reader.batches(until_end=False):
+            yield list(map(_envelope, batch))
+
+
 def record(options: Mapping[str, Any], topic: str, out: Path, progress: Callable[[int, int], None]) -> int:
     """Copy what a topic holds to a file of envelopes, in the order of offsets; returns the number of records."""
     count = 0

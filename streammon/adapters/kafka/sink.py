@@ -21,7 +21,7 @@ from streammon.adapters.codec import to_bytes
 from streammon.adapters.dead_letters import DEAD_LETTER_BYTES, dead_record
 from streammon.adapters.kafka.errors import FENCED, LONGEST_OUTAGE, MEMBERSHIP, PERMANENT, connect, error_of, refusal
 from streammon.adapters.kafka.source import LOGGER, KafkaSource
-from streammon.core.errors import Fenced
+from streammon.core.errors import Fenced, UsageError
 from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs
 
 T = TypeVar("T")
@@ -61,9 +61,14 @@ class KafkaSink:
         timeout: float,
         on_step: Callable[[str], None] = lambda step: None,
         framed: bool = True,
+        positions_kept: bool = True,
     ) -> None:
-        """`timeout`: the transaction's, in seconds; below the session time-out. `framed`: see dead_letters."""
+        """`timeout`: the transaction's, in seconds; below the session time-out. `framed`: see dead_letters.
+
+        `positions_kept` False: the broker is known to lose them, and is not asked for those of the first commit.
+        """
         self._source, self._topics, self._changelog, self._framed = source, topics, changelog, framed
+        self._unproven = positions_kept  # until the broker has shown that it keeps positions
         self._timeout, self._on_step = timeout, on_step
         self._bootstrap = str(options.get("bootstrap.servers"))
         self._options = {
@@ -106,6 +111,8 @@ class KafkaSink:
         except KafkaException as exception:
             self._undo(exception)
         self._on_step("after_commit")
+        if self._unproven:
+            self._prove(outputs.positions)
         self._changelog.committed()
         self._commits += 1
         self._fencings = 0
@@ -129,6 +136,16 @@ class KafkaSink:
 
     def close(self) -> None:
         """Nothing to flush: a commit is complete when it returns."""
+
+    def _prove(self, positions: Mapping[int, int]) -> None:
+        """A broker that loses the positions of transactions would have every event counted again at the next start."""
+        lost = [partition for partition, kept in self._source.committed(list(positions)).items() if kept is None]
+        if lost:
+            raise UsageError(
+                f"the broker at {self._bootstrap} does not keep the positions that a transaction commits (partition "
+                f"{lost[0]} of {self._topics.events} has none), so nothing would be exactly once: use another broker"
+            )
+        self._unproven = False
 
     def _new_producer(self, patience: float) -> Producer:
         producer = connect(Producer, self._options)

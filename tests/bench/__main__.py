@@ -1,6 +1,6 @@
 """`make bench`: what streammon costs, as ratios of runs that alternate, because machines are shared and noisy.
 
-python -m tests.bench [--only decode pipeline memory cap] [--events 10000000] [--runs 5] [--profile FILE]
+python -m tests.bench [--only decode pipeline memory cap sdk] [--events 10000000] [--runs 5] [--profile FILE]
 
 Prints a table and writes build/bench.json. The broker is that of the tests, on this machine.
 """
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import decode, memory, pipeline
+from tests.bench import decode, memory, pipeline, sdk
 from tests.bench.report import Figure, table, write
 from tests.broker.jvm_broker import Broker, find_broker
 
@@ -23,7 +23,7 @@ OUT = Path("build/bench.json")
 def main() -> int:
     """Exit code 1 where a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("--only", nargs="+", choices=["decode", "pipeline", "memory", "cap"], metavar="PART")
+    parser.add_argument("--only", nargs="+", choices=["decode", "pipeline", "memory", "cap", "sdk"], metavar="PART")
     parser.add_argument("--events", type=int, default=10_000_000, help="of the pipeline's stream")
     parser.add_argument("--runs", type=int, default=5, help="of the bare loop and of the pipeline, alternating")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="one more run, under cProfile")
@@ -32,6 +32,7 @@ def main() -> int:
         "pipeline": lambda broker, folder: pipeline.measure(broker, folder, args.events, args.runs, args.profile),
         "memory": memory.measure,
         "cap": memory.measure_at_cap,
+        "sdk": lambda broker, _: sdk.measure(broker),
     }
     wanted = args.only or ["decode", *parts]
     figures = decode.measure() if "decode" in wanted else []

@@ -456,13 +456,14 @@ class DockerBroker:
             "process.roles": "broker,controller",
             "controller.quorum.voters": "1@localhost:9093",
             "controller.listener.names": "CONTROLLER",
-            "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",
+            # The same port inside as outside: the broker reaches itself, for transactions, where it says that it is.
+            "listeners": f"PLAINTEXT://:{port},CONTROLLER://:9093",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "PLAINTEXT",
             **self._settings,
         }
-        container = DockerContainer(IMAGE).with_bind_ports(9092, port)
+        container = DockerContainer(IMAGE).with_bind_ports(port, port)
         for name, value in settings.items():
             container = container.with_env("KAFKA_" + name.upper().replace(".", "_"), value)
         container = container.with_env("KAFKA_HEAP_OPTS", "-Xmx1g")

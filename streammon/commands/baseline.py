@@ -33,11 +33,11 @@ def add(commands: Any) -> None:
     build.add_argument("--from", dest="recording", type=Path, required=True, metavar="FILE", help="recorded events")
     build.add_argument("--model", required=True, metavar="M", help="model_id")
     build.add_argument("--version", metavar="V", help="model_version, where the file holds several")
-    build.add_argument("--out", type=Path, required=True, metavar="DIR")
+    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="what to make")
     build.add_argument("--replace", action="store_true", help="overwrite a baseline that is there")
     build.set_defaults(execute=execute_build)
     show = add_command(actions, "show", "print what a baseline holds", "baseline show baselines/digits-0")
-    show.add_argument("directory", type=Path, metavar="DIR")
+    show.add_argument("directory", type=Path, metavar="DIR", help="what build made")
     add_json(show)
     show.set_defaults(execute=execute_show)
 

@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
     )
     _add_source(show)
     show.add_argument("partition", type=_number, metavar="PARTITION", help="of the record that was read")
-    show.add_argument("offset", type=_number, metavar="OFFSET")
+    show.add_argument("offset", type=_number, metavar="OFFSET", help="of the same record")
     show.add_argument("--topic", metavar="T", help="that was read (default: topics.events of the settings)")
     show.add_argument("--stored", action="store_true", help="the numbers are those of the dead letter in its own topic")
     add_json(show)

@@ -105,7 +105,7 @@ def mapping_lines(proposal: Proposal) -> list[str]:
         what = f"could be {', '.join(paths[:MAX_CANDIDATES])}{more}" if paths else "no field has its type"
         null = f"    {name}: null # the field of this name has another type; " if name in proposal.null else ""
         left.append(f"{null or f'    # {name}: # '}{what}")
-    head = "  mapping: # canonical field: path in the schema (docs/input.md). Proposed by name: check each"
+    head = "  mapping: # canonical field: path in the schema (docs/own-schema.md). Proposed by name: check each"
     return [same] * bool(proposal.same) + [head, *found, *left]
 
 

@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
         "Copies what is committed when it starts, then stops.",
     )
     add_config(parser, required=False)
-    parser.add_argument("--topic", required=True, metavar="T")
+    parser.add_argument("--topic", required=True, metavar="T", help="what to copy")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file that does not exist yet")
     parser.set_defaults(execute=execute)
 

@@ -1,6 +1,6 @@
 """Every operational name once, with its meaning: events of the log, and metrics of the endpoint.
 
-docs/operating.md shows both tables; a test holds them to these.
+docs/operating.md shows both as tables that are made from these.
 """
 
 from __future__ import annotations

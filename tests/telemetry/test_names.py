@@ -1,29 +1,13 @@
-"""The documentation shows every operational name, as it is declared."""
+"""Operational names: conventions, and what the documentation says of them beside its tables."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from streammon.telemetry import Event, Metric
+from streammon.telemetry import Metric
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
-
-
-def rows(heading: str) -> list[tuple[str, ...]]:
-    """The cells of the table below a heading, without backquotes in the first two."""
-    section = re.split(r"^## ", OPERATING.split(f"## {heading}\n")[1], flags=re.MULTILINE)[0]
-    table = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
-    return [tuple(cell.replace("`", "") for cell in row) for row in table[1:]]
-
-
-def test_every_event_is_documented_and_no_other() -> None:
-    assert rows("Log") == [(event.value, event.meaning) for event in Event]
-
-
-def test_every_metric_is_documented_and_no_other() -> None:
-    declared = [metric.value for metric in Metric]
-    assert rows("Metrics") == [(m.name, m.kind.value, m.unit, ", ".join(m.labels) or "-", m.meaning) for m in declared]
 
 
 def test_no_label_is_chosen_by_a_producer() -> None:

@@ -1,0 +1,1 @@
+"""The documentation: tables that are made from code, links, and commands that are run."""

@@ -38,7 +38,7 @@ install: $(STAMP) ## Make the environment, if needed, and install the pinned pac
 $(STAMP):
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	rm -f $(VENV)/.streammon-*
+	rm -rf $(VENV)/.streammon-*
 	touch $@
 
 test: lint ## Lint, types, walls, then all tests; a real broker if one can be had

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from streammon.adapters.files import OutputFile
 from streammon.core.errors import Unreachable
 from streammon.core.outputs import AlertEvent, MetricEvent
 from streammon.demo.folder import ALERTS, EVENTS, JOURNAL, LOG, METRICS, REPORT, claimed
-from streammon.demo.scenario import MODELS, REFERENCE_EVENTS, Scenario, prepare
+from streammon.demo.scenario import MINUTE, MODELS, REFERENCE_EVENTS, Scenario, prepare
 from streammon.demo.scenario import settings as settings_in
 from streammon.demo.screen import Screen, clock
 from streammon.demo.service import Services
@@ -30,6 +31,7 @@ from streammon.worker import Capability
 
 IN_FLIGHT = 8_000  # events on their way, at most: the embedded broker keeps 5 MiB of a partition and drops the rest
 LOOK_EVERY = 50  # events
+BEHIND = 4 * MINUTE  # event time, by which the alerts that are read back may lag behind the worker's clock
 FLUSH = 30.0  # seconds
 
 
@@ -110,7 +112,13 @@ def _perform(
         metrics = stage.enter_context(Listener(settings, topics.metrics, _into(performance.metrics, MetricEvent)))
         worker = stage.enter_context(Worker(settings, capability))
         services = stage.enter_context(Services(performance.scenario.models, topics.events, kafka_options(settings)))
+        injections = deque(sorted(performance.scenario.incidents, key=lambda incident: incident.start))
         shown, started = 0, time.monotonic()
+
+        def announce(moment: int) -> None:
+            """What was injected up to a moment of event time."""
+            while injections and injections[0].start <= moment:
+                screen.incident(injections.popleft())
 
         def look() -> None:
             """What happened meanwhile, on the screen; a failure of another thread is raised here."""
@@ -118,11 +126,13 @@ def _perform(
             worker.check()
             for listener in (alerts, metrics, *recorders):
                 listener.check()
+            now = max(worker.clock, performance.scenario.start)
             for alert in performance.alerts[shown:]:
+                announce(alert.end - 1)
                 screen.alert(alert)
                 shown += 1
+            announce(now - BEHIND)
             rate = performance.events / max(time.monotonic() - started, 1e-9)
-            now = max(worker.clock, performance.scenario.start)
             screen.status(now, performance.events, total, rate, performance.events - worker.done)
 
         def taken() -> int:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from streammon.core.outputs import AlertEvent, AlertState
+from streammon.incidents import Incident
 from streammon.text import without_controls
 
 REDRAW = 0.2  # seconds
@@ -29,6 +30,11 @@ class Screen:
         if not self._silent:
             self._clear()
             print(text, flush=True)
+
+    def incident(self, incident: Incident) -> None:
+        """Drift begins."""
+        where = f"{incident.model}/{incident.lane}"
+        self.line(f"  {clock(incident.start)}  injected  -- {'':16}  {where:16}  {incident.kind} drift")
 
     def alert(self, alert: AlertEvent) -> None:
         """One step of an alert; that it goes on is no news."""

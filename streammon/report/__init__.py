@@ -53,7 +53,7 @@ def write(
     """
     from streammon.core.errors import UsageError
     from streammon.report import charts, collect, page, sources
-    from streammon.report.episodes import episodes, implied_rules
+    from streammon.report.episodes import episodes
     from streammon.report.view import Story
 
     if isinstance(source, Path):
@@ -63,11 +63,11 @@ def write(
         return fnmatchcase(series[0], model) and fnmatchcase(series[2], lane)
 
     found = episodes(alert for alert in source.alerts if chosen(alert.series))
-    rules = implied_rules(found) if source.policy is None else list(source.policy.rules)
+    rules = () if source.policy is None else source.policy.rules
     observed = collect.collect(
         (metric for metric in _counted(source.metrics, progress) if chosen(metric.series)), charts.wanted(rules, found)
     )
-    story = Story(replace(source, alerts=(), metrics=()), observed, found, rules)
+    story = Story(replace(source, alerts=(), metrics=()), observed, found)
     for cut in page.cuts():
         view, data, left_out = story.view(cut)
         content = page.render(view, data)

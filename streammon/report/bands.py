@@ -24,7 +24,7 @@ TIMES_CHI2 = {"psi": 1.0, "psi_excess": 1.0, "kl": 1 / 2, "js": 1 / 8}  # of (1/
 def drift_band(statistic: str, n: Floats, m: Floats, freedom: Floats) -> tuple[Floats, Floats]:
     """[W] lower and upper edge. `freedom` [W] is groups - 1, NaN where groups hold too little for the approximation."""
     errors = _reciprocal(n) + _reciprocal(m) + 0.0 * freedom
-    if statistic == "ks":  # Kolmogorov's series, whose second term is under 1e-13 here
+    if statistic == "ks":  # Kolmogorov's series, whose second term is 1e-13 here
         return 0 * errors, math.sqrt(math.log(2 / BEYOND) / 2) * np.sqrt(errors)
     upper = TIMES_CHI2[statistic] * errors * _quantiles(freedom)
     mean = errors * freedom if statistic == "psi_excess" else 0 * errors

@@ -81,10 +81,7 @@ class Chart:
             ],
             "limits": [{"l": limit.text(words.unit(self.name)), "v": limit.value} for limit in self.limits],
             "marks": [[mark.curve, place[mark.row], int(mark.fired)] for mark in self.marks if mark.curve >= 0],
-            "incidents": [
-                {"l": words.name(i.kind, 30), "t": i.start / 1e6, "end": None if i.end is None else i.end / 1e6}
-                for i in self.incidents
-            ],
+            "incidents": [{"l": words.name(i.kind, 30), "t": i.start / 1e6} for i in self.incidents],
         }
         if self.rest is not None:
             low, high = self.rest

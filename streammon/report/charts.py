@@ -30,70 +30,51 @@ def wanted(rules: Iterable[Rule], found: Iterable[Episode]) -> set[str]:
     return {rule.measurement for rule in rules} | alerted | {*words.STANDARD, "feature.mean", "prediction.class_share"}
 
 
-def charts(
-    observed: Observed,
-    rules: Sequence[Rule],
-    found: Sequence[Episode],
-    incidents: Sequence[Incident],
-    baselines: Mapping[str, Baseline],
-) -> list[Chart]:
-    """The charts of one place, in the order in which they are shown: alerts, then other rules, then the standard."""
-    there: dict[tuple[str, WindowSpec], None] = {(key.name, key.window): None for key in observed.lines}
-    alerted = [(e.first.measurement.name, e.first.spec) for e in found]
-    watched = [
-        (rule.measurement, spec)
-        for rule in rules
-        for spec in observed.tallies
-        if watches(rule, observed.place.series, spec.text)
-    ]
-    smallest: dict[str, WindowSpec] = {}
-    for name, spec in there:
-        smallest[name] = min(spec, smallest.get(name, spec))
-    standard = [(name, smallest[name]) for name in words.STANDARD if name in smallest]
-    ranks: dict[tuple[str, WindowSpec], int] = {}
-    for rank, keys in enumerate((alerted, watched)):
-        for key in keys:
-            ranks.setdefault(key, rank)
-    for at, key in enumerate(standard):
-        if key[0] not in {name for name, _ in ranks}:
-            ranks[key] = 2 + at
-    maker = _Maker(observed, rules, found, incidents, baselines)
-    return [maker.chart(name, spec, rank) for (name, spec), rank in ranks.items() if (name, spec) in there]
+class Charts:
+    """The charts of one place."""
 
-
-def of_feature(
-    observed: Observed,
-    name: str,
-    spec: WindowSpec,
-    feature: str,
-    rules: Sequence[Rule],
-    found: Sequence[Episode],
-    incidents: Sequence[Incident],
-    baselines: Mapping[str, Baseline],
-) -> Chart | None:
-    """One feature's (or class's) measurement alone, which can have a baseline band; None where it was not measured."""
-    key = LineKey(name, spec, feature)
-    if key not in observed.lines:
-        return None
-    return _Maker(observed, rules, found, incidents, baselines).chart(name, spec, 1, only=feature)
-
-
-class _Maker:
     def __init__(
         self,
         observed: Observed,
-        rules: Sequence[Rule],
+        rules: Iterable[Rule],
         found: Sequence[Episode],
-        incidents: Sequence[Incident],
+        incidents: Iterable[Incident],
         baselines: Mapping[str, Baseline],
     ) -> None:
         series = observed.place.series
-        self._observed, self._rules, self._found, self._baselines = observed, rules, found, baselines
-        self._incidents = tuple(
-            i for i in incidents if i.touches(series.model_id, series.lane, observed.first, observed.last)
-        )
+        self._observed, self._found, self._baselines = observed, found, baselines
+        self._rules = [rule for rule in rules if watches(rule, series, rule.window)]
+        self._incidents = tuple(i for i in incidents if i.touches(series.model_id, series.lane, *observed.span))
 
-    def chart(self, name: str, spec: WindowSpec, rank: int, only: str | None = None) -> Chart:
+    def all(self) -> list[Chart]:
+        """In the order in which they are shown: alerts, then other rules, then the standard."""
+        there: dict[tuple[str, WindowSpec], None] = {(key.name, key.window): None for key in self._observed.lines}
+        alerted = [(e.first.measurement.name, e.first.spec) for e in self._found]
+        watched = [
+            (rule.measurement, spec)
+            for rule in self._rules
+            for spec in self._observed.tallies
+            if rule.window == spec.text
+        ]
+        smallest: dict[str, WindowSpec] = {}
+        for name, spec in there:
+            smallest[name] = min(spec, smallest.get(name, spec))
+        ranks: dict[tuple[str, WindowSpec], int] = {}
+        for rank, keys in enumerate((alerted, watched)):
+            for key in keys:
+                ranks.setdefault(key, rank)
+        standard = [name for name in words.STANDARD if name in smallest]
+        for rank, name in enumerate(standard, 2):
+            if name not in {drawn for drawn, _ in ranks}:
+                ranks[name, smallest[name]] = rank
+        return [self._chart(name, spec, rank) for (name, spec), rank in ranks.items() if (name, spec) in there]
+
+    def of_feature(self, name: str, spec: WindowSpec, feature: str) -> Chart | None:
+        """One feature's (or class's) measurement alone, with its baseline's band; None where it was not measured."""
+        is_there = LineKey(name, spec, feature) in self._observed.lines
+        return self._chart(name, spec, 1, only=feature) if is_there else None
+
+    def _chart(self, name: str, spec: WindowSpec, rank: int, only: str | None = None) -> Chart:
         lines = {
             key.feature: line
             for key, line in self._observed.lines.items()
@@ -103,8 +84,7 @@ class _Maker:
         rules = [
             rule
             for rule in self._rules
-            if rule.measurement == name
-            and watches(rule, self._observed.place.series, spec.text)
+            if (rule.measurement, rule.window) == (name, spec.text)
             and any(watches_feature(rule, feature) for feature in lines)
         ]
         episodes = [

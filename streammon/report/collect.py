@@ -64,6 +64,11 @@ class Observed:
     hashes: dict[str, set[str]] = field(default_factory=dict)  # by field: data_hash, git_commit, plan and policy hash
 
     @property
+    def span(self) -> tuple[int, int]:
+        """From the start of the first window to the end of the last one, microseconds."""
+        return self.first, self.last
+
+    @property
     def tally(self) -> Tally:
         """Of the smallest window, which has every counted event once."""
         return self.tallies[min(self.tallies)] if self.tallies else Tally()
@@ -87,13 +92,12 @@ class _Collector:
     def __init__(self, place: Place) -> None:
         self._observed = Observed(place)
         self._columns: dict[LineKey, _Columns] = {}
-        self._windows: dict[tuple[WindowSpec, int], tuple[int, int]] = {}  # to n and n_late
+        self._windows: dict[tuple[WindowSpec, int], tuple[int, int, str]] = {}  # to n, n_late and baseline state
 
     def add(self, event: MetricEvent, wanted: set[str]) -> None:
         observed = self._observed
-        self._windows[event.spec, event.start] = (event.n, event.n_late)
+        self._windows[event.spec, event.start] = (event.n, event.n_late, event.baseline_state.value)
         observed.first, observed.last = min(observed.first, event.start), max(observed.last, event.end)
-        observed.states[event.baseline_state.value] += 1
         for name in ("data_hash", "git_commit", "plan_hash", "policy_hash"):
             if (value := getattr(event, name)) is not None:
                 observed.hashes.setdefault(name, set()).add(value)
@@ -113,7 +117,8 @@ class _Collector:
                 self._columns[key].add(event.end, m, degrees, baseline)
 
     def finish(self) -> Observed:
-        for (spec, _), (n, late) in self._windows.items():
+        for (spec, _), (n, late, state) in self._windows.items():
+            self._observed.states[state] += 1
             before = self._observed.tallies.get(spec, Tally())
             self._observed.tallies[spec] = Tally(before.windows + 1, before.events + n, before.late + late)
         self._observed.lines = {key: columns.line() for key, columns in self._columns.items()}

@@ -34,7 +34,6 @@ def alert_row(episode: Episode, series: str, moments: Moments) -> dict[str, Any]
         "limit": words.number(m.threshold, unit),
         "sign": _sign(m),
         "worst": words.number(worst.measurement.value, unit),
-        "towards": "up to" if _sign(m) == ">" else "down to",
         "state": f"resolved {ended}" if ended else "open",
         "is_open": episode.is_open,
         "summary": words.name(first.summary, words.SENTENCE),

@@ -10,10 +10,10 @@ from typing import Any
 from streammon import __version__
 from streammon.report import captions, words
 from streammon.report.chart import Chart
-from streammon.report.charts import charts, of_feature
+from streammon.report.charts import Charts
 from streammon.report.collect import Observed, Place
 from streammon.report.distributions import Moved, moved
-from streammon.report.episodes import Episode, detections
+from streammon.report.episodes import Episode, detections, implied_rules
 from streammon.report.evidence import SEVERITIES, alert_row, identity
 from streammon.report.page import Cut
 from streammon.report.sources import Source
@@ -45,11 +45,8 @@ class Section:
 class Story:
     """All that could be shown; `view` shows a part of it."""
 
-    def __init__(
-        self, source: Source, observed: Mapping[Place, Observed], found: Sequence[Episode], rules: Any
-    ) -> None:
+    def __init__(self, source: Source, observed: Mapping[Place, Observed], found: Sequence[Episode]) -> None:
         self._source, self._episodes = source, list(found)
-        self._rules = rules
         by_place: dict[Place, list[Episode]] = {}
         for episode in found:
             by_place.setdefault(episode.place, []).append(episode)
@@ -64,10 +61,13 @@ class Story:
         observed_all = [section.observed for section in self._sections]
         self._range = (min(o.first for o in observed_all), max(o.last for o in observed_all)) if observed_all else None
         self._moments = Moments.between(*self._range) if self._range else Moments(None)
+        self._several = len({one.place.series for one in observed_all}) < len(observed_all)
 
     def _fill(self, section: Section) -> None:
-        o, source = section.observed, self._source
-        section.charts = charts(o, self._rules, section.episodes, source.incidents, source.baselines)
+        source = self._source
+        rules = implied_rules(section.episodes) if source.policy is None else source.policy.rules
+        charts = Charts(section.observed, rules, section.episodes, source.incidents, source.baselines)
+        section.charts = charts.all()
         for one in moved(section.episodes):
             m, spec = one.alert.measurement, one.alert.spec
             wanted = []
@@ -79,29 +79,26 @@ class Story:
                     for g in one.order
                     if g < len(one.counts.labels) - 1  # the last is the unseen ones
                 ][:TOP_CLASSES]
-            trends = [
-                of_feature(o, name, spec, feature, self._rules, section.episodes, source.incidents, source.baselines)
-                for name, feature in wanted
-            ]
+            trends = [charts.of_feature(name, spec, feature) for name, feature in wanted]
             section.panels.append(Panel(one, [trend for trend in trends if trend is not None]))
 
     # --- what the template gets ---------------------------------------------------------------------------------------
 
     def view(self, cut: Cut) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         """Texts for the template, numbers for the scripts, and sentences about what was left out."""
-        ranked = sorted(
-            ((chart.rank, at, index) for at, s in enumerate(self._sections) for index, chart in enumerate(s.charts)),
-        )
+        told = self._sections[: cut.sections]
+        ranked = sorted((chart.rank, at, index) for at, s in enumerate(told) for index, chart in enumerate(s.charts))
         shown = {(at, index) for _, at, index in ranked[: cut.charts]}
         data: dict[str, Any] = {"day": self._moments.day, "lines": {}, "bars": {}}
         sections, panels = [], 0
-        for at, section in enumerate(self._sections[: cut.sections]):
+        for at, section in enumerate(told):
             here = section.panels[: max(cut.moved - panels, 0)]
+            drawn = {chart.name for chart in [*section.charts, *(trend for panel in here for trend in panel.trends)]}
             panels += len(here)
             sections.append(
                 {
                     "id": f"series-{at}",
-                    "heading": _series(section.observed.place, self._several()),
+                    "heading": self._series(section.observed.place),
                     "place": _origin(section.observed.place),
                     "alerts": _by_rule(section.episodes),
                     "open": sum(episode.is_open for episode in section.episodes),
@@ -113,9 +110,7 @@ class Story:
                         if (at, index) in shown
                     ],
                     "panels": [self._panel(panel, f"p{at}-{index}", data, cut) for index, panel in enumerate(here)],
-                    "not_drawn": sorted(
-                        words.name(name) for name in section.observed.names - {c.name for c in section.charts}
-                    ),
+                    "not_drawn": sorted(words.name(name) for name in section.observed.names - drawn),
                 }
             )
         left_out = self._left_out(cut, len(shown), panels)
@@ -142,14 +137,14 @@ class Story:
             "series": [
                 {
                     "id": f"series-{at}" if at < len(sections) else None,
-                    "name": _series(s.observed.place, self._several()),
+                    "name": self._series(s.observed.place),
                     "events": f"{s.observed.tally.events:,}",
                     "windows": ", ".join(
                         f"{t.windows:,} of {words.window(w)}" for w, t in sorted(s.observed.tallies.items())
                     ),
                     "alerts": _by_rule(s.episodes),
                     "open": sum(episode.is_open for episode in s.episodes),
-                    "first": self._moments(s.episodes[0].first.end) if s.episodes else "-",
+                    "first": self._moments(s.episodes[0].first.opened_at) if s.episodes else "-",
                 }
                 for at, s in enumerate(self._sections[:LISTED])
             ],
@@ -212,23 +207,23 @@ class Story:
             f"{words.name(d.alert.rule_id)} after {counted(d.windows, 'window')} of {words.window(d.alert.spec)}"
             for d in detections(incident, self._episodes)
         ]
+        was_measured = any(
+            incident.touches(s.observed.place.series.model_id, s.observed.place.series.lane, *s.observed.span)
+            for s in self._sections
+        )
         return {
             "kind": words.name(incident.kind),
             "where": f"{words.name(incident.model)} {words.name(incident.lane)}",
             "start": self._moments(incident.start),
             "end": "-" if incident.end is None else self._moments(incident.end),
-            "found": "; ".join(found) or "not found",
+            "found": "; ".join(found) or ("not found" if was_measured else "nothing was measured there"),
         }
 
     def _alerts(self, cut: Cut) -> list[dict[str, Any]]:
         """The severest, then the first ones; shown in the order of time."""
         ranked = sorted(self._episodes, key=lambda e: (SEVERITIES.get(e.first.severity, 3), e.first.opened_at))
         kept = {e.first.alert_id for e in ranked[: cut.alerts]}
-        return [
-            alert_row(e, _series(e.place, self._several()), self._moments)
-            for e in self._episodes
-            if e.first.alert_id in kept
-        ]
+        return [alert_row(e, self._series(e.place), self._moments) for e in self._episodes if e.first.alert_id in kept]
 
     def _left_out(self, cut: Cut, drawn: int, panels: int) -> list[str]:
         total = sum(len(s.charts) for s in self._sections)
@@ -239,18 +234,14 @@ class Story:
             (min(cut.alerts, len(self._episodes)), len(self._episodes), "alerts, the severest first"),
             (min(cut.sections, len(self._sections)), len(self._sections), "series with a section of their own"),
             (min(LISTED, len(self._sections)), len(self._sections), "series in the table"),
+            (min(LISTED, len(self._source.incidents)), len(self._source.incidents), "known incidents"),
         )
         return [f"{shown:,} of {all_:,} {what}" for shown, all_, what in counts if shown < all_]
 
-    def _several(self) -> bool:
-        """Whether a series lies in several partitions, so that its name alone does not say which."""
-        seen = Counter(section.observed.place.series for section in self._sections)
-        return any(count > 1 for count in seen.values())
-
-
-def _series(place: Place, with_partition: bool) -> str:
-    names = " / ".join(words.name(part) for part in place.series)
-    return f"{names} (partition {place.partition})" if with_partition else names
+    def _series(self, place: Place) -> str:
+        """Its name, with the partition where one lies in several, so that the name alone does not say which."""
+        names = " / ".join(words.name(part) for part in place.series)
+        return f"{names} (partition {place.partition})" if self._several else names
 
 
 def _origin(place: Place) -> str:
@@ -276,6 +267,6 @@ def _facts(o: Observed, moments: Moments) -> str:
         f"{moments(o.first)} to {moments(o.last)}",
         counted(o.tally.events, "event"),
         f"{o.tally.late:,} late",
-        *(f"{n:,} windows {words.name(state)}" for state, n in states.items()),
+        *(f"{counted(n, 'window')} {words.name(state)}" for state, n in states.items()),
     ]
     return " · ".join(said)

@@ -56,16 +56,16 @@ def unit(measurement: str) -> str:
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """Four significant digits with the unit.
+    """Four significant digits with the unit, all digits of what is greater.
 
-    >>> number(0.03456, "%"), number(42.8049, "ms"), number(None), number(1234567.0)
-    ('3.456 %', '42.8 ms', '-', '1.235e+06')
+    >>> number(0.03456, "%"), number(42.8049, "ms"), number(None), number(65000.0), number(1234567.8), number(1e20)
+    ('3.456 %', '42.8 ms', '-', '65,000', '1,234,568', '1e+20')
     """
     if value is None or math.isnan(value):
         return "-"
-    if unit == "%":
-        return f"{100 * value:.4g} %"
-    return f"{value:.4g} {unit}".strip()
+    shown = 100 * value if unit == "%" else value
+    digits = f"{shown:,.0f}" if 9999.5 <= abs(shown) < 1e15 else f"{shown:.4g}"
+    return f"{digits} {unit}".strip()
 
 
 def name(text: str | None, limit: int = NAME) -> str:

@@ -25,6 +25,7 @@ from tests.commands.conftest import END, ROOT, Command, Files, finish, spawn
 HEAVY = ("torch", "numba", "numpy", "pydantic", "confluent_kafka", "fastavro", "yaml", "sklearn")
 ALL = (
     *(("run",), ("replay",), ("report",), ("simulate",), ("record",), ("tail",), ("topics",), ("baseline",)),
+    ("demo",),
     *(("topics", "create"), ("baseline", "build"), ("baseline", "show")),
     *(("dead-letters",), ("dead-letters", "list"), ("dead-letters", "show")),
     *(("init",), ("check",), ("doctor",), ("topics", "describe"), ("topics", "acls")),

@@ -36,6 +36,18 @@ def test_a_service_of_ours_has_no_rights(service: Service) -> None:
         assert (ROOT / source).is_file()
 
 
+def test_the_image_is_made_by_one_service_before_any_other_needs_it() -> None:
+    """Where several make it, Compose v2 does so at once, and all but one may find that its name is taken."""
+    (maker,) = [service.name for service in EVERY if "build" in service.raw]
+    after = {service.name: set(service.after) for service in EVERY}
+
+    def waits(name: str) -> bool:
+        return maker in after.get(name, ()) or any(map(waits, after.get(name, ())))
+
+    assert [service.name for service in EVERY if service.name != maker and not waits(service.name)] == []
+    assert {service.raw["pull_policy"] for service in EVERY} == {"never"}
+
+
 def test_only_this_host_reaches_the_broker() -> None:
     """It has no authentication, so its port is bound to loopback."""
     assert document()["services"][KAFKA]["ports"] == ["127.0.0.1:9092:9092"]

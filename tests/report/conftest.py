@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: it runs an event loop of its own, beside which asyncio.run refuses to
 def browser() -> Iterator[Browser]:
     """Without a browser the test is skipped with the reason, or fails if STREAMMON_REQUIRE_BROWSER is 1."""
     path = os.environ.get("STREAMMON_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

@@ -12,10 +12,11 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page
 
 from streammon import incidents
+from streammon.core.outputs import Measurement
 from streammon.incidents import Incident
 from streammon.report import write
 from tests.report import recordings
-from tests.report.recordings import HOSTILE, MINUTE, START, drifted
+from tests.report.recordings import CANARY, HOSTILE, MINUTE, PROD, START, alert, drifted, metric
 from tests.report.test_report import hostile_recording
 
 DRAWN = "document.querySelectorAll('.plot:has(canvas)').length"
@@ -165,6 +166,43 @@ def test_alerts_are_sorted_by_the_column_that_is_asked_for(browser: Browser, rep
             assert table.locator("[aria-sort]").inner_text().startswith(name)
 
 
+def test_values_are_sorted_as_numbers(browser: Browser, tmp_path: Path) -> None:
+    slow = Measurement("latency.p95", 46.0, n=500, threshold=0.0)
+    values = (0.5, -3.0, 0.034, 1e-07, 12.0)
+    alerts = [alert(CANARY, at, slow._replace(value=value)) for at, value in enumerate(values)]
+    write(recordings.write(tmp_path, [], alerts), tmp_path / "report.html")
+    with opened(browser, tmp_path / "report.html") as page:
+        table = page.get_by_role("table", name="Alerts")
+        table.get_by_role("button", name="value").press("Enter")
+        shown = [float(cell.inner_text().split()[0]) for cell in table.locator("[data-label=value] strong").all()]
+        assert shown == sorted(values)
+
+
+def test_neighbours_on_an_axis_differ(browser: Browser, tmp_path: Path) -> None:
+    """Also where a line hardly moves, far from zero."""
+    rows = [
+        [Measurement("prediction.score_mean", 0.75 + at / 1e6, n=9), Measurement("traffic.qps", 12_500.0 + at, n=9)]
+        for at in range(20)
+    ]
+    metrics = [metric(PROD, at, found) for at, found in enumerate(rows)]
+    write(recordings.write(tmp_path, metrics, []), tmp_path / "report.html")
+    with opened(browser, tmp_path / "report.html") as page:
+        page.add_init_script(
+            """window.told = new Map();
+            const draw = CanvasRenderingContext2D.prototype.fillText;
+            CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+                told.set(this.canvas, [...(told.get(this.canvas) ?? []), text]);
+                return draw.call(this, text, ...rest);
+            };"""
+        )
+        page.reload()
+        draw_all(page)
+        drawn = page.evaluate("[...told.values()]")
+    ticks = [[text for text in texts if ":" not in text] for texts in drawn]  # without the times
+    assert [len(texts) > 2 for texts in ticks] == [True, True]
+    assert all(len(set(texts)) == len(texts) for texts in ticks), ticks
+
+
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_no_width_needs_sideways_scrolling(browser: Browser, report: Path, width: int) -> None:
     with opened(browser, report, viewport={"width": width, "height": 780}) as page:
@@ -209,13 +247,11 @@ def test_text_has_contrast_on_what_is_behind_it(browser: Browser, report: Path, 
 
 def test_a_change_of_scheme_draws_charts_anew(browser: Browser, report: Path) -> None:
     with opened(browser, report, color_scheme="light") as page:
-        canvas = page.locator("canvas").first
-        canvas.scroll_into_view_if_needed()
-        light = canvas.screenshot()
+        page.locator("canvas").first.scroll_into_view_if_needed()
+        drawn = "document.querySelector('canvas')?.toDataURL()"  # without what is behind it
+        light = page.evaluate(drawn)
         page.emulate_media(color_scheme="dark")
-        canvas = page.locator("canvas").first
-        canvas.wait_for()
-        assert canvas.screenshot() != light
+        page.wait_for_function(f"light => {drawn} && {drawn} !== light", arg=light)
 
 
 def test_without_scripts_the_page_still_tells_it_all(browser: Browser, report: Path) -> None:

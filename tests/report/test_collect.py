@@ -44,6 +44,7 @@ def test_each_size_of_window_counts_every_event_once() -> None:
     observed = collect([*metrics, metrics[0]], NAMES)[Place(PROD, "inference-events", 0)]  # one came twice
     assert observed.tallies == {ONE: Tally(6, sum(range(10, 16)), 6), FIVE: Tally(1, 60, 1)}
     assert observed.tally == observed.tallies[ONE]
+    assert observed.states == {"ok": 7}
 
 
 def test_what_comes_last_about_a_window_counts() -> None:

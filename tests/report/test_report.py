@@ -133,6 +133,16 @@ def test_a_chart_has_the_threshold_the_alerts_and_the_incident(tmp_path: Path) -
     assert "Threshold slow > 35 ms: violated in 25 windows. Fired at 11:32. Resolved at 11:56." in page.text
 
 
+def test_what_is_published_and_nowhere_drawn_is_named(tmp_path: Path) -> None:
+    page = page_of(tmp_path, *drifted())
+    names = re.findall(r"measurements are published and not drawn (\S.*?) (?=How to read|▸|digits)", page.text)
+    drift = ["feature.psi", "prediction.class_psi"]
+    assert [sorted(found.split(", ")) for found in names] == [
+        drift,
+        ["feature.mean", *drift],
+    ]  # the mean of what drifted is
+
+
 def test_settings_give_the_thresholds_of_rules_that_never_fired(tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text(
         "rules:\n"
@@ -310,7 +320,7 @@ def test_each_measurement_is_drawn_for_the_smallest_window_and_for_those_of_rule
 def test_what_is_beyond_the_limit_on_series_is_shown_like_any_other(tmp_path: Path) -> None:
     page = page_of(tmp_path, [metric(OTHER, 0, [Measurement("traffic.qps", 1.0, n=60)], baseline_id=None)], [])
     assert "__other__ / __other__ / __other__" in page.text
-    assert "1 windows no_baseline" in page.text
+    assert "1 window no_baseline" in page.text
 
 
 def test_a_series_in_two_partitions_is_two(tmp_path: Path) -> None:
@@ -357,6 +367,32 @@ def test_what_is_too_much_is_left_out_and_said(tmp_path: Path, monkeypatch: pyte
         assert f"it shows {sentence}" in page.text
     assert "model-19 / v1 / prod" in page.text
     assert "Thinned out." in page.text
+
+
+def test_what_is_drawn_is_counted_without_the_series_that_have_no_section(tmp_path: Path) -> None:
+    metrics = [metric(Series(f"model-{s}", "v1", "prod"), at, usual(at)) for at in range(2) for s in range(70)]
+    page = page_of(tmp_path, metrics, [])
+    assert f"it shows {page.count('figure')} of {70 * 7} charts" in page.text
+
+
+def test_more_incidents_than_the_table_has_are_said(tmp_path: Path) -> None:
+    known = [Incident(kind=f"kind-{i}", model="digits-0", lane="*", start=START + i * MINUTE) for i in range(201)]
+    incidents.write(tmp_path / "incidents.json", known)
+    assert "it shows 200 of 201 known incidents" in page_of(tmp_path, *drifted()).text
+
+
+def test_an_incident_is_not_said_to_be_missed_where_nothing_was_measured(tmp_path: Path) -> None:
+    there = Incident(kind="covariate", model="digits-0", lane="canary", start=START + 30 * MINUTE)
+    for incident, said in (
+        (replace(there, rule="errors"), "not found"),
+        (replace(there, lane="shadow"), "nothing was measured there"),
+        (replace(there, start=START + 60 * MINUTE), "nothing was measured there"),
+        (replace(there, start=START - 9 * MINUTE, end=START), "nothing was measured there"),
+    ):
+        incidents.write(tmp_path / "incidents.json", [incident])
+        assert said in page_of(tmp_path, *drifted()).text
+    incidents.write(tmp_path / "incidents.json", [there])
+    assert "nothing was measured there" in page_of(tmp_path, lane="prod").text  # left out by the pattern
 
 
 def test_patterns_choose_models_and_lanes(tmp_path: Path) -> None:

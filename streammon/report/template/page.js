@@ -15,11 +15,14 @@
     return made;
   };
 
-  const number = (value, unit) => {
+  const number = (value, unit, digits = 4) => {
     if (value == null) return "";
-    const text = String(Number((unit === "%" ? 100 * value : value).toPrecision(4)));
+    const shown = unit === "%" ? 100 * value : value, size = Math.abs(shown);
+    const text = size >= 9999.5 && size < 1e15 ? Math.round(shown).toLocaleString("en") : String(Number(shown.toPrecision(digits)));
     return unit ? text + " " + unit : text;
   };
+  // As many digits as tell neighbours on an axis apart.
+  const between = (splits, step) => Math.min(Math.max(4, Math.ceil(Math.log10(Math.max(...splits.map(Math.abs)) / step)) + 1), 15);
   const axes = (unit) => {
     const common = { stroke: colour("quiet"), font: FONT, grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false } };
     const utc = { size: 30, space: 60, values: [
@@ -28,7 +31,7 @@
       [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1],
       [0.001, "{ss}.{fff}", null, null, null, null, null, null, 1],
     ] };
-    const value = { size: AXIS, values: (u, splits) => splits.map((split) => number(split, unit)) };
+    const value = { size: AXIS, values: (u, splits, axis, space, step) => splits.map((split) => number(split, unit, between(splits, step))) };
     return [{ ...common, ...utc, size: data.day ? 28 : 42 }, { ...common, ...value }];
   };
 
@@ -152,13 +155,13 @@
     });
     const [, value] = axes("%"), [common] = axes("");
     const widest = Math.max(...(one.labels ?? one.bounds).map((text) => ruler.measureText(text).width), 0);
-    const between = { splits: () => at.slice(1).map((group) => group - 0.5), values: () => one.bounds };
+    const edges = { splits: () => at.slice(1).map((group) => group - 0.5), values: () => one.bounds };
     const below = { splits: () => at, values: () => one.labels };
     const chart = new uPlot({
       width: place.clientWidth, height: HEIGHT, legend: { show: false },
       series: [{}, bar("reference", -1), bar("line0", 1)],
       scales: { x: { time: false, range: [-0.6, count - 0.4] }, y: { range: (u, low, high) => [0, Math.max(high, 1e-9) * 1.08] } },
-      axes: [{ ...common, ...(one.labels ? below : between), grid: { show: false }, size: 42, rotate: widest * 1.15 > (place.clientWidth - AXIS) / count ? -45 : 0 }, value],
+      axes: [{ ...common, ...(one.labels ? below : edges), grid: { show: false }, size: 42, rotate: widest * 1.15 > (place.clientWidth - AXIS) / count ? -45 : 0 }, value],
       cursor: { show: false },
     }, [at, one.reference, one.current], place);
     for (const [name, text] of [["reference", "reference (baseline)"], ["line0", "current window"]]) {
@@ -204,7 +207,8 @@
 
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
-    const sortBy = (cell) => cell.dataset.value ?? cell.textContent.trim();
+    const compare = (a, b) => a.dataset.value === undefined
+      ? a.textContent.trim().localeCompare(b.textContent.trim(), "en", { numeric: true }) : a.dataset.value - b.dataset.value;
     [...table.tHead.rows[0].cells].forEach((head, at) => {
       const button = element("button", head.textContent);
       button.type = "button";
@@ -213,7 +217,7 @@
         const down = head.getAttribute("aria-sort") === "ascending";
         for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const rows = [...body.rows].sort((a, b) => sortBy(a.cells[at]).localeCompare(sortBy(b.cells[at]), "en", { numeric: true }));
+        const rows = [...body.rows].sort((a, b) => compare(a.cells[at], b.cells[at]));
         body.append(...(down ? rows.reverse() : rows));
       });
     });

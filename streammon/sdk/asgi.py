@@ -49,16 +49,17 @@ class InferenceMiddleware:
             return
         request = _Request(Call(self._events, {}), receive, send)
         scope.setdefault("state", {})["inference"] = request.call
-        error: BaseException | None = None
         try:
             await self._app(scope, request.receive, request.send)
-        except BaseException as raised:
-            error = raised
+        except BaseException as error:
+            self._log(request, scope["path"], error)
             raise
-        finally:
-            status = request.ended_with(error)
-            if request.call.is_set or (status >= BAD and self._is_watched(scope["path"])):
-                request.call.log(error, status)
+        self._log(request, scope["path"], None)
+
+    def _log(self, request: _Request, path: str, error: BaseException | None) -> None:
+        status = request.ended_with(error)
+        if request.call.is_set or (status >= BAD and self._is_watched(path)):
+            request.call.log(error, status)
 
     def _is_watched(self, path: str) -> bool:
         return path in self._exact or path.startswith(self._beginnings)
@@ -81,7 +82,11 @@ class _Request:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError:  # ASGI's word for a connection that is closed
+            self._is_gone = True
+            raise
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self.call.stop()
             self._is_answered = True

@@ -33,7 +33,7 @@ class Call:
         self._started = self._ended = time.perf_counter()
         self.is_set = False  # whether `set` was called
 
-    def set(self, **fields: Unpack[CallFields]) -> None:
+    def set(self, /, **fields: Unpack[CallFields]) -> None:
         """Say more; the last word about a field counts. Arrays are copied at the end of the call, not here."""
         self._fields.update(fields)
         self.is_set = True
@@ -129,6 +129,6 @@ def _said(function: Callable[..., Mapping[str, Any]] | None, *args: Any, **kwarg
     if function is None:
         return {}
     try:
-        return dict(function(*args, **kwargs))
+        return {str(name): value for name, value in dict(function(*args, **kwargs)).items()}
     except Exception as problem:
         return {f"{getattr(function, '__name__', 'fields')}() raised {type(problem).__name__}": True}

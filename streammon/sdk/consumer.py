@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from threading import RLock
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
@@ -78,8 +79,9 @@ class EventConsumer(ABC, Generic[EventT]):
         self._timeout = timeout
         self._seen: dict[str, int] = {}  # greatest number by identity, the oldest first
         self._in_hand: tuple[int, int] | None = None  # partition and position behind the event that the caller has
-        self._closed = False
-        self._lock = RLock()  # held while the client works; a signal handler of the same thread may close even then
+        self._closed = self._ended = False  # whether the end was asked for, and whether it has come
+        self._lock = RLock()  # held while the client works; reentrant, because a signal handler may come in between
+        self._is_working = False  # whether a call of the client is going on
         self._reader = TopicReader(bootstrap, topic, group, start == "earliest", kafka or {})
 
     def __iter__(self) -> Self:
@@ -90,7 +92,7 @@ class EventConsumer(ABC, Generic[EventT]):
         self._put_down(0.0 if self._prompt else COMMIT_INTERVAL)
         heard = time.monotonic()  # when a record came last; the caller's own time does not count
         while True:
-            with self._lock:
+            with self._alone():
                 message = None if self._closed else self._reader.poll(WAIT)
                 if self._closed:
                     raise StopIteration
@@ -113,10 +115,10 @@ class EventConsumer(ABC, Generic[EventT]):
 
     def close(self) -> None:
         """Leave the group; the loop, in whatever thread, ends within a second. The event in hand comes again."""
-        self._closed, was_closed = True, self._closed
+        self._closed = True
         with self._lock:
-            if not was_closed:
-                self._reader.close()
+            if not self._is_working:  # else this is a signal handler in the midst of it, and `_alone` will do it
+                self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -133,9 +135,26 @@ class EventConsumer(ABC, Generic[EventT]):
     def _wants(self, event: EventT) -> bool:
         return True
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """With the client, which is closed behind its work if that was asked for meanwhile."""
+        with self._lock:
+            self._is_working = True
+            try:
+                yield
+            finally:
+                self._is_working = False
+                if self._closed:
+                    self._end()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._reader.close()
+
     def _put_down(self, interval: float) -> None:
         """The caller is done with the event in hand."""
-        with self._lock:
+        with self._alone():
             if self._in_hand is not None and not self._closed:
                 self._reader.done(*self._in_hand)
                 self._in_hand = None

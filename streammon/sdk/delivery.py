@@ -75,15 +75,14 @@ class Delivery:
         if patience:
             self._wait_for_room(size, patience)
         with self._lock:
-            if self._closed or len(self._queue) >= self._most or self._bytes + size > self._most_bytes:
-                return self.drop(CLOSED if self._closed else QUEUE_FULL)
-            self._logged += 1
-            self._bytes += size
-            self._queue.append((topic, record, timestamp))
-            if self._thread is not None:
-                return True
-            thread = self._thread = Thread(target=self._run, name="streammon-sdk", daemon=True)
-        self._start(thread)
+            if fits := not self._closed and self._has_room(size):
+                self._logged += 1
+                self._bytes += size
+                self._queue.append((topic, record, timestamp))
+        if not fits:
+            return self.drop(CLOSED if self._closed else QUEUE_FULL)
+        if self._thread is None:
+            self._start()
         return True
 
     def drop(self, reason: str, why: str | None = None) -> bool:
@@ -93,6 +92,8 @@ class Delivery:
             self._dropped[reason] += 1
             if why is not None:
                 self._complaints.note(reason, why)
+        if self._thread is None:
+            self._start()
         return False
 
     def stats(self) -> Stats:
@@ -136,17 +137,28 @@ class Delivery:
         with self._lock:
             return len(self._queue) + self._in_client
 
+    def _has_room(self, size: int) -> bool:
+        return len(self._queue) < self._most and self._bytes + size <= self._most_bytes
+
     def _wait_for_room(self, size: int, patience: float) -> None:
         deadline = time.monotonic() + patience
-        while len(self._queue) >= self._most or self._bytes + size > self._most_bytes:
+        while not self._has_room(size):
             if self._closed or time.monotonic() >= deadline:
                 return
+            if self._thread is None:
+                self._start()
             time.sleep(_LOOK)
 
-    def _start(self, thread: Thread) -> None:
+    def _start(self) -> None:
+        """Have a thread that sends what is queued, and says what is dropped."""
+        thread = Thread(target=self._run, name="streammon-sdk", daemon=True)
+        with self._lock:
+            if self._thread is not None or self._closed:  # a signal handler, say, has logged meanwhile
+                return
+            self._thread = thread
         try:
             thread.start()
-        except RuntimeError:  # no more threads, or the interpreter is about to end: the next record tries again
+        except RuntimeError:  # no more threads, or the interpreter is about to end: the next event tries again
             self._thread = None
             return
         if (processes := sys.modules.get("multiprocessing.util")) is not None:
@@ -160,7 +172,8 @@ class Delivery:
                 self._work()
                 break
             except Exception:  # no memory, or a fault of ours: what is queued must not wait for ever
-                LOGGER.exception("the thread that sends events failed, and goes on")
+                with contextlib.suppress(Exception):  # a handler of the service's, which is perhaps what failed
+                    LOGGER.exception("the thread that sends events failed, and goes on")
                 time.sleep(_RENEW)
         with contextlib.suppress(Exception):
             self._drop_rest()

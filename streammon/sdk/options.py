@@ -17,6 +17,7 @@ DEFAULTS: Mapping[str, Any] = {
     "compression.type": "lz4",
     "message.timeout.ms": 30_000,  # then a record is dropped: a broker that comes back gets what is new
     "message.max.bytes": 1_000_000,
+    "socket.keepalive.enable": True,
     "log_level": 3,
 }
 FIXED: Mapping[str, Any] = {
@@ -24,7 +25,6 @@ FIXED: Mapping[str, Any] = {
     "enable.idempotence": True,
     "queue.buffering.max.messages": 2_000,
     "queue.buffering.max.kbytes": 16 * 1024,
-    "socket.keepalive.enable": True,
 }
 
 _ONCE = "records are sent once, which fixes it"
@@ -62,7 +62,7 @@ def client_options(bootstrap: str, given: Mapping[str, Any] | None) -> dict[str,
     if not _is_address(bootstrap):
         raise UsageError(f"bootstrap servers {shown(str(bootstrap))}: HOST:PORT is needed, several between commas")
     for name in given or {}:
-        if name in RESERVED or str(name).endswith("_cb"):
+        if name in RESERVED or (str(name).endswith("_cb") and name != "oauth_cb"):  # which brings a token
             raise UsageError(f"kafka option {shown(str(name))} is reserved: {RESERVED.get(name, 'a callback')}")
     options = {**DEFAULTS, **(given or {})}
     _check_whole(options, "message.timeout.ms", 1, LONGEST_TIMEOUT_MS)

@@ -27,7 +27,7 @@ _COUNTS = tuple(map(varint, range(1025)))
 
 def text(value: Any) -> bytes:
     """UTF-8 of a text, or of the text of a number or UUID."""
-    words = value if type(value) is str else str(plain(value))
+    words = value if isinstance(value, str) else str(plain(value))
     if len(words) > MAX_TEXT or len(data := words.encode()) > MAX_TEXT:
         raise ValueError(f"it is longer than {MAX_TEXT} bytes")
     return data

@@ -109,7 +109,7 @@ class EventProducer:
             self._label_frame = frame_of("inference_label", framing, label_schema_id)
         self._delivery = Delivery(options, most=queue_size, most_bytes=queue_bytes, close_timeout=close_timeout)
 
-    def log(self, req_id: Any = None, **fields: Unpack[Fields]) -> bool:
+    def log(self, /, req_id: Any = None, **fields: Unpack[Fields]) -> bool:
         """Queue the event of one request; `Fields` says what may be given. True: queued. False: dropped, and counted.
 
         Never raises, and never waits: but for a tensor on another device, which has to be copied here (and with
@@ -145,7 +145,7 @@ class EventProducer:
         except Exception as problem:  # as above
             return self._delivery.drop("invalid", type(problem).__name__)
 
-    def call(self, **fields: Unpack[CallFields]) -> Call:
+    def call(self, /, **fields: Unpack[CallFields]) -> Call:
         """For `with` or `async with`: times what happens inside, and logs it."""
         return Call(self, fields)
 

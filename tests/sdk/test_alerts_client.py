@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from confluent_kafka import KafkaError
 from streammon.adapters.kafka.embedded import FETCH, JOIN_GROUP, EmbeddedBroker
 from streammon.core.errors import Unreachable, UsageError
 from streammon.sdk import AlertConsumer, MetricConsumer, consumer, topic_reader
+from streammon.sdk.topic_reader import TopicReader
 from tests.broker.jvm_broker import free_ports
 from tests.broker.kafka_tools import committed, eventually
 from tests.golden.make import content
@@ -175,6 +178,36 @@ def test_close_ends_a_loop_in_another_thread(broker: EmbeddedBroker) -> None:
     alerts.close()
     alerts.commit()
     assert list(alerts) == []
+
+
+@pytest.mark.parametrize("group", ["bot", None])
+def test_close_from_a_signal_handler_ends_the_loop(broker: EmbeddedBroker, group: str | None) -> None:
+    """As a loop ends, though the signal comes while the client waits for records."""
+    with AlertConsumer(broker.address, group=group, start="earliest") as alerts:
+        before = signal.signal(signal.SIGUSR1, lambda *_: alerts.close())
+        publish(broker.address, TOPIC, [alert(0)])
+        assert next(alerts).number == 0
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        assert list(alerts) == []
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_close_within_a_callback_of_the_client_waits_for_its_end(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal may come there too, where to leave the group would be to wait for oneself."""
+    assigned = TopicReader._on_assign
+
+    def interrupted(reader: TopicReader, *arguments: Any) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+        assigned(reader, *arguments)
+
+    monkeypatch.setattr(TopicReader, "_on_assign", interrupted)
+    publish(broker.address, TOPIC, [alert(0)])
+    with AlertConsumer(broker.address, group="bot", start="earliest") as alerts:
+        before = signal.signal(signal.SIGUSR1, lambda *_: alerts.close())
+        assert list(alerts) == []
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_member_that_does_not_loop_yet_keeps_nothing_from_the_others(broker: EmbeddedBroker) -> None:

@@ -54,6 +54,7 @@ GOOD: dict[str, Any] = {"bootstrap": "nobody.invalid:9092", "model_id": "m", "mo
         ({"kafka": {"message.timeout.ms": 0}}, "it must be 1 to 300000"),
         ({"kafka": {"message.max.bytes": "big"}}, "it must be"),
         ({"kafka": {"stats_cb": print}}, "reserved"),
+        ({"kafka": {"oauth_cb": "no function"}}, "refuses"),
         ({"kafka": {"ssl.ca.location": "/nowhere", "security.protocol": "ssl"}}, "ssl.ca.location"),
     ],
 )
@@ -70,9 +71,12 @@ def test_options_that_would_break_a_promise_are_reserved(option: str) -> None:
 
 def test_other_options_pass_through() -> None:
     """And the fixed ones stand."""
-    options = client_options("a:1, [::1]:2,ssl://c:3", {"linger.ms": 5, "client.id": "service"})
+    options = client_options(
+        "a:1, [::1]:2,ssl://c:3", {"linger.ms": 5, "client.id": "service", "socket.keepalive.enable": False}
+    )
     assert options["client.id"] == "service"
     assert options["linger.ms"] == 5
+    assert options["socket.keepalive.enable"] is False
     assert options.items() >= FIXED.items()
     assert FIXED["partitioner"] == "murmur2_random"
 

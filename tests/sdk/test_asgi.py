@@ -54,6 +54,8 @@ def call(service: Service, app: Any, scope: Mapping[str, Any], *received: Messag
         return waiting.pop(0)
 
     async def send(message: Message) -> None:
+        if "raises" in message:
+            raise message["raises"]
         sent.append(message)
 
     asyncio.run(InferenceMiddleware(app, service.events, ["/predict"])(dict(scope), receive, send))
@@ -159,6 +161,9 @@ def test_a_client_that_goes_away(service: Service) -> None:
     async def is_cancelled(scope: Scope, receive: Receive, send: Send) -> None:
         raise asyncio.CancelledError
 
+    async def cannot_send(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({**START, "raises": OSError})  # as servers tell it by the protocol
+
     async def answers(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["inference"].set(prediction="cat")
         await send(START)
@@ -171,9 +176,11 @@ def test_a_client_that_goes_away(service: Service) -> None:
         call(service, raises, HTTP, gone)
     with pytest.raises(asyncio.CancelledError):
         call(service, is_cancelled, HTTP)
+    with pytest.raises(OSError):  # noqa: PT011  # any
+        call(service, cannot_send, HTTP)
     call(service, answers, HTTP, gone)
     found = logged(service)
-    assert [event["http_status"] for event in found] == [499, 499, 499, 200]
+    assert [event["http_status"] for event in found] == [499, 499, 499, 499, 200]
     assert not any(event["timed_out"] for event in found)
 
 

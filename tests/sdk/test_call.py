@@ -152,3 +152,20 @@ def test_observed_failures(service: Service) -> None:
     ((reason, why),) = service.kept.dropped
     assert reason == "invalid"
     assert "raised KeyError" in str(why)
+
+
+@pytest.mark.parametrize("said", [{1: 2}, {"self": 1}])
+def test_names_that_no_argument_can_have_stay_here(service: Service, said: dict[Any, Any]) -> None:
+    """Like any name that `log` does not know: the event is refused, the function notices nothing."""
+
+    @service.events.observed(lambda _: said)
+    def predict() -> str:
+        return "cat"
+
+    @service.events.observed(inputs=lambda: said)
+    def predict_again() -> str:
+        return "cat"
+
+    assert (predict(), predict_again()) == ("cat", "cat")
+    (name,) = said
+    assert service.kept.dropped == [("invalid", f"{name}: there is no such field")] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import signal
@@ -154,6 +155,57 @@ def test_an_error_that_the_client_does_not_survive(
     events.close()
 
 
+def test_a_service_whose_every_event_is_wrong_is_told(broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing was ever queued, and still the log says so."""
+    with producer(broker) as events:
+        events.log(nonsense=1)  # type: ignore[call-arg]  # what mypy would have found
+        eventually(lambda: "1 events dropped: invalid 1 (latest: nonsense" in caplog.text, "a line")
+
+
+def test_a_log_handler_that_fails_does_not_keep_events_from_the_broker(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the service's own, and fails at the line about its failure too."""
+    monkeypatch.setattr(module, "_RENEW", 0.01)
+    handler = _Failing()
+    logger = logging.getLogger("streammon.sdk")
+    logger.addHandler(handler)
+    with producer(broker) as events:
+        events.log(nonsense=1)  # type: ignore[call-arg]  # what mypy would have found
+        eventually(lambda: handler.failed > 1, "it fails twice")
+        events.log("r1")
+        assert events.flush(10)
+    logger.removeHandler(handler)
+    assert on_broker(broker) == ["r1"]
+
+
+class _Failing(logging.Handler):
+    failed = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.failed += 1
+        raise ValueError("a handler of the service's")
+
+
+def test_a_thread_that_cannot_be_started_is_started_later(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the queue is full by then; what did not fit is counted, the rest arrives."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    events = producer(broker, queue_size=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert [events.log(f"r{number}") for number in range(3)] == [True, True, False]
+    assert not events.log("r3")
+    assert events.flush(10)
+    assert events.stats() == Stats(4, 2, 0, {"queue_full": 2})
+    assert on_broker(broker) == ["r0", "r1"]
+    events.close()
+
+
 def test_the_queue_is_bounded_in_bytes(broker: EmbeddedBroker) -> None:
     """Few large events fill it as well as many small ones."""
     broker.set_down()
@@ -208,20 +260,26 @@ def test_flush_tells_whether_it_is_done(broker: EmbeddedBroker) -> None:
 
 
 def test_a_signal_handler_may_log(broker: EmbeddedBroker) -> None:
-    """In the middle of a `log` too."""
+    """In the middle of a `log` too: each of its events is counted once, and delivered."""
     events = producer(broker, queue_size=100_000)
-    before = signal.signal(signal.SIGALRM, lambda *_: events.log("from the handler"))
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.000_3)
-    try:
-        for number in range(20_000):
-            events.log(f"r{number}")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    stats = events.stats()
-    assert stats.logged > 20_000
-    assert stats.logged == stats.delivered + stats.queued + sum(stats.dropped.values())
-    events.close()
+    handled = itertools.count()
+    signal.signal(signal.SIGUSR1, lambda *_: next(handled) is not None and events.log("from the handler"))
+    interrupter = threading.Thread(target=_interrupt, args=(events,))
+    interrupter.start()
+    for number in range(20_000):
+        events.log(f"r{number}")
+    interrupter.join()
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    assert events.close()
+    logged = 20_000 + next(handled)
+    assert events.stats() == (logged, logged, 0, {})
+
+
+def _interrupt(events: EventProducer) -> None:
+    """The main thread, hundreds of times while it logs."""
+    for _ in range(300):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        time.sleep(0.000_3)
 
 
 def test_warnings_are_seldom_and_show_nothing_of_an_event(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ import math
 import struct
 import time
 import uuid
+from enum import Enum
 from typing import Any
 
 import fastavro
@@ -158,6 +159,10 @@ def test_a_service_may_use_its_buffers_again() -> None:
     assert (found["features"], found["embedding"]) == ([1, 1, 1], [1, 1, 1])
 
 
+class Animal(str, Enum):  # noqa: UP042  # as services wrote it before StrEnum; its str() is "Animal.CAT"
+    CAT = "cat"
+
+
 def test_texts_and_numbers_of_any_kind() -> None:
     """A class may be a number; a request id a UUID; numbers may come from numpy, torch and the standard library."""
     service = Service(model_version="1")
@@ -172,6 +177,7 @@ def test_texts_and_numbers_of_any_kind() -> None:
     assert math.isnan(service.event(score=math.nan)["score"])
     assert service.event(http_status=http.HTTPStatus.BAD_GATEWAY)["http_status"] == 502
     assert service.event(http_status=np.int16(200), timed_out=np.bool_(True))["timed_out"] is True
+    assert service.event(prediction=Animal.CAT)["prediction"] == "cat"
     assert service.event(categories=np.array(["a", "b"]))["categories"] == ["a", "b"]
     assert service.event(categories=pd.Series(["a", None]))["categories"] == ["a", ""]
     assert service.event(categories=("a", 5))["categories"] == ["a", "5"]

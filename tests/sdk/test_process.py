@@ -21,7 +21,8 @@ import atexit, json, logging, os, signal, sys, threading, time
 from streammon.sdk import EventProducer
 events = EventProducer(sys.argv[1], model_id="fraud", model_version="3")
 def show(**values):
-    print(json.dumps(values), flush=True)
+    sys.stdout.write(json.dumps(values) + "\\n")  # in one piece: other threads write too
+    sys.stdout.flush()
 """
 
 

@@ -1,11 +1,13 @@
 """A broker inside this process: the mock cluster of librdkafka, which speaks the real protocol on loopback.
 
-For the demo and for fast tests of clients. It ends with the process and writes no file. It is not Kafka (LACKS).
+For the demo and for fast tests of clients. It ends with the process and writes no file. It is not Kafka (LACKS), and keeps
+5 MiB of a partition, of which it drops the oldest records.
 """
 
 from __future__ import annotations
 
 import ctypes
+import signal
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -18,12 +20,11 @@ from streammon.core.errors import UsageError
 LACKS = "no transactions, kept positions or fencing: not exactly once"
 """What it cannot do, for people."""
 
-KEPT_BYTES = 5 << 20  # of a partition; the oldest records are dropped
 BROKER = 1  # number of its only broker
 PARTITIONS = 4  # of a topic where the C library cannot be reached
 TIMEOUT = 10.0  # seconds
 
-PRODUCE, FETCH, METADATA, JOIN_GROUP = 0, 1, 3, 11  # numbers of requests, for `push_errors`
+PRODUCE, FETCH, JOIN_GROUP = 0, 1, 11  # numbers of requests, for `push_errors`
 
 _POINTER, _INT, _TEXT = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {  # result and arguments
@@ -45,7 +46,12 @@ class EmbeddedBroker:
     """
 
     def __init__(self) -> None:
-        self._client = Producer({"test.mock.num.brokers": 1, "log_level": 2})
+        # Its thread inherits what is blocked here: it takes a system call that a signal interrupts for its end.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._client = Producer({"test.mock.num.brokers": 1, "log_level": 2})
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         broker = self._client.list_topics(timeout=TIMEOUT).brokers[BROKER]
         self.address = f"{broker.host}:{broker.port}"
         self._library, self._cluster = _mock_cluster(self._client)

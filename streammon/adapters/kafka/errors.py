@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -85,20 +86,18 @@ class Complaints:
     """What a client says about its connection. Its own log lines stay off standard error, where the refusal stands."""
 
     def __init__(self) -> None:
-        self._latest: KafkaError | None = None
-        self.options: dict[str, Any] = {"log_level": 2, "error_cb": self._hear}
+        self._heard: deque[KafkaError] = deque(maxlen=100)
+        # No Python function: a signal that arrives while one runs raises in it, and the client loses that.
+        self.options: dict[str, Any] = {"log_level": 2, "error_cb": self._heard.append}
 
     def heard(self, listen: Callable[[], object]) -> KafkaError | None:
         """The latest complaint; `listen` is a call of the client that delivers what is pending."""
         try:
             listen()
         except KafkaException as exception:
-            self._hear(error_of(exception))
-        return self._latest
-
-    def _hear(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # says how many, not why
-            self._latest = error
+            self._heard.append(error_of(exception))
+        telling = (error for error in reversed(self._heard) if error.code() != KafkaError._ALL_BROKERS_DOWN)
+        return next(telling, None)  # that one says how many, not why
 
 
 def refusal(error: KafkaError, doing: str, bootstrap: str, reason: KafkaError | None = None) -> Refusal:

@@ -7,6 +7,7 @@ Plain production outside transactions: for simulated input, not for the worker's
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
@@ -67,11 +68,12 @@ class KafkaProducer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bootstrap, self._topic, self._rate, self._clock = bootstrap, topic, rate, clock
-        self._reason = ""  # the client's latest complaint
+        self._complaints: deque[KafkaError] = deque(maxlen=1)  # the client's latest
         self._failed: KafkaError | None = None  # the first record that was not delivered
         self._sent = 0
         self._started: float | None = None
-        callbacks = {"error_cb": self._on_error, "on_delivery": self._on_delivery}
+        # No Python function hears complaints: see errors.Complaints.
+        callbacks = {"error_cb": self._complaints.append, "on_delivery": self._on_delivery}
         try:
             self._client = client({**(settings or {}), **_SETTINGS, "bootstrap.servers": bootstrap, **callbacks})
         except KafkaException as error:
@@ -112,7 +114,7 @@ class KafkaProducer:
 
     @property
     def _why(self) -> str:
-        return f" ({self._reason})" if self._reason else ""
+        return f" ({self._complaints[0].str()})" if self._complaints else ""
 
     def _wait_until_due(self) -> None:
         if self._started is None:
@@ -132,9 +134,6 @@ class KafkaProducer:
             except KafkaException as error:
                 raise self._unreachable(error.args[0]) from error
 
-    def _on_error(self, error: KafkaError) -> None:
-        self._reason = error.str()
-
     def _on_delivery(self, error: KafkaError | None, _: object) -> None:
         self._failed = self._failed or error
 
@@ -147,6 +146,6 @@ class KafkaProducer:
 
     def _unreachable(self, error: KafkaError) -> Unreachable:
         with suppress(KafkaException):
-            self._client.poll(0)  # lets the client say why, through `_on_error`
+            self._client.poll(0)  # lets the client say why
         what = f"{self._bootstrap}: cannot write to {self._topic}: {error.str()}{self._why}"
         return Unreachable(f"{what}; check that the broker is up and that this is its address")

@@ -111,7 +111,7 @@ class KafkaSink:
         except KafkaException as exception:
             self._undo(exception)
         self._on_step("after_commit")
-        if self._unproven:
+        if self._unproven and outputs.positions:
             self._prove(outputs.positions)
         self._changelog.committed()
         self._commits += 1

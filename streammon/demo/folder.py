@@ -49,6 +49,8 @@ def claimed(folder: Path) -> Iterator[None]:
     with mark:
         try:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(mark.fileno()), os.stat(folder / MARK)):
+                raise BlockingIOError  # one that began at the same moment has put its own mark there
         except OSError:
             raise UsageError(f"{folder}: another demo is at work there: choose another --out") from None
         for name in os.listdir(folder):

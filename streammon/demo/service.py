@@ -21,7 +21,7 @@ PATIENCE = 30.0  # seconds to wait for room in a producer's queue: a demo would 
 
 
 class Services:
-    """A context manager: leaving it ends the producers, at once if there is an error."""
+    """A context manager: leaving it ends the producers at once; `flush` before."""
 
     def __init__(self, models: Iterable[str], topic: str, kafka: Mapping[str, Any]) -> None:
         """`kafka`: librdkafka's options, with bootstrap.servers."""
@@ -46,10 +46,6 @@ class Services:
         for done, fields in enumerate(_rows(columns), 1):
             producers[fields["model_id"]].log(**fields)
             yield done
-
-    @property
-    def delivered(self) -> int:
-        return sum(producer.stats().delivered for producer in self._producers.values())
 
     @property
     def dropped(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 
@@ -92,3 +93,27 @@ def test_a_worker_that_is_to_keep_the_promise_refuses_it(tmp_path: Path) -> None
                 worker.run(settings, "earliest", late.is_set)
         finally:
             limit.cancel()
+
+
+def test_signals_leave_it_alone() -> None:
+    """Its thread hears none: one that interrupted it would end it, and the process would go on without a broker."""
+    before = set(_blocked_signals())
+    with EmbeddedBroker():
+        masks = _blocked_signals()
+        [its] = [mask for task, mask in masks.items() if task not in before and _name(task).endswith("mock")]
+        assert its & 1 << signal.SIGINT - 1
+        assert its & 1 << signal.SIGALRM - 1
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def _blocked_signals() -> dict[Path, int]:
+    """By thread of this process."""
+    masks = {}
+    for task in Path("/proc/self/task").iterdir():
+        line = next(line for line in (task / "status").read_text().splitlines() if line.startswith("SigBlk"))
+        masks[task] = int(line.split()[1], 16)
+    return masks
+
+
+def _name(task: Path) -> str:
+    return (task / "comm").read_text().strip()

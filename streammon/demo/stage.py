@@ -73,39 +73,60 @@ def _overrides(group: str, topics: Topics, kafka: Mapping[str, Any]) -> dict[str
     return {"group": group, "topics": topics._asdict(), "kafka": kafka, "telemetry": {"enabled": False}}
 
 
-class Worker(Observer):
-    """A worker in a thread. A context manager."""
+class _Act(threading.Thread):
+    """A part of the performance in a thread, which does not keep the process from ending. A context manager."""
 
-    def __init__(self, settings: Settings, capability: worker.Capability) -> None:
-        self.done = 0  # records
-        self.clock = 0  # greatest event time of the latest commit, microseconds
-        self.metrics = self.alerts = self.journal = 0  # published
-        self._stop = threading.Event()
-        self._thread = _Thread(
-            "worker", lambda: worker.run(settings, "earliest", self._stop.is_set, observer=self, capability=capability)
-        )
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._stop_asked = threading.Event()
+        self._failure: Exception | None = None
+
+    def work(self) -> None:
+        """Until it is done, or `_stop_asked`."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        try:
+            self.work()
+        except Exception as failure:  # raised again by who looks at the thread
+            self._failure = failure
 
     def check(self) -> None:
         """Raises what ended it."""
-        self._thread.check()
-
-    def finish(self) -> None:
-        """Let it publish what it has, and leave."""
-        self._stop.set()
-        self._thread.join(STALLED)
-        self.check()
-        if self._thread.is_alive():
-            raise Unreachable(f"the worker has not ended within {STALLED:.0f} s: look at its log")
+        if self._failure is not None:
+            raise self._failure
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join(LAST_WORDS)
+        self._stop_asked.set()
+        self.join(LAST_WORDS)
+
+
+class Worker(_Act, Observer):
+    """A worker."""
+
+    def __init__(self, settings: Settings, capability: worker.Capability) -> None:
+        super().__init__("worker")
+        self._settings, self._capability = settings, capability
+        self.done = 0  # records
+        self.clock = 0  # greatest event time of the latest commit, microseconds
+        self.metrics = self.alerts = self.journal = 0  # published
+
+    def work(self) -> None:
+        worker.run(self._settings, "earliest", self._stop_asked.is_set, observer=self, capability=self._capability)
+
+    def finish(self) -> None:
+        """Let it publish what it has, and leave."""
+        self._stop_asked.set()
+        self.join(STALLED)
+        self.check()
+        if self.is_alive():
+            raise Unreachable(f"the worker has not ended within {STALLED:.0f} s: look at its log")
 
     # -- what the loop tells, in its thread --------------------------------------------------------------------------
 
@@ -121,33 +142,19 @@ class Worker(Observer):
         self.journal += len(outputs.journal)
 
 
-class Listener:
-    """Reads a topic from its beginning in a thread, and gives the records to `take` there. A context manager."""
+class Listener(_Act):
+    """Reads a topic from its beginning, and gives the records to `take`, in its thread."""
 
     def __init__(self, settings: Settings, topic: str, take: Callable[[list[Envelope]], None]) -> None:
+        super().__init__(f"reader of {topic}")
+        self._options, self._topic, self._take = kafka_options(settings), topic, take
         self.count = 0  # records
-        self._stop = threading.Event()
-        self._thread = _Thread(f"reader of {topic}", lambda: self._read(kafka_options(settings), topic, take))
 
-    def check(self) -> None:
-        """Raises what ended it."""
-        self._thread.check()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(LAST_WORDS)
-
-    def _read(self, options: Mapping[str, Any], topic: str, take: Callable[[list[Envelope]], None]) -> None:
-        for batch in watch(options, topic):
-            if self._stop.is_set():
+    def work(self) -> None:
+        for batch in watch(self._options, self._topic):
+            if self._stop_asked.is_set():
                 return
-            take(batch)
+            self._take(batch)
             self.count += len(batch)
 
 
@@ -161,22 +168,3 @@ def wait(seen: Callable[[], int], wanted: int, what: str, meanwhile: Callable[[]
         elif time.monotonic() - since > STALLED:
             raise Unreachable(f"{what}: {now:,} of {wanted:,}, and no more for {STALLED:.0f} s: is the broker well?")
         time.sleep(LOOK)
-
-
-class _Thread(threading.Thread):
-    """Keeps what ends it, and does not keep the process from ending."""
-
-    def __init__(self, name: str, work: Callable[[], None]) -> None:
-        super().__init__(name=name, daemon=True)
-        self._work = work
-        self._failure: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            self._work()
-        except Exception as failure:  # raised again by who looks at the thread
-            self._failure = failure
-
-    def check(self) -> None:
-        if self._failure is not None:
-            raise self._failure

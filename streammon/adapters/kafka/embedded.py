@@ -1,7 +1,7 @@
 """A broker inside this process: the mock cluster of librdkafka, which speaks the real protocol on loopback.
 
-For the demo and for fast tests of clients. It ends with the process and writes no file. It is not Kafka (LACKS), and keeps
-5 MiB of a partition, of which it drops the oldest records.
+For the demo and for fast tests of clients. It ends with the process and writes no file. It is not Kafka (LACKS), and
+keeps 5 MiB of a partition, of which it drops the oldest records.
 """
 
 from __future__ import annotations

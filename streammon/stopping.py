@@ -9,12 +9,14 @@ import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
 from streammon.telemetry import Event, log
 
 GRACE = 8.0  # seconds for the last commit; supervisors that kill do so 10 s after SIGTERM, or later
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 LAST_LINE = 0.5  # seconds for the log to take it
 
 
@@ -30,7 +32,7 @@ def until_signalled(grace: float = GRACE) -> Callable[[], bool]:
     # Handlers run in the main thread, between two steps of Python: too late where that waits for the client, or for a
     # compiler. The pipe is written at once, and read by a thread.
     signal.set_wakeup_fd(writing)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, lambda number, frame: None)
     threading.Thread(target=_watch, args=(reading, asked, told, grace), name="signals", daemon=True).start()
 
@@ -42,14 +44,26 @@ def until_signalled(grace: float = GRACE) -> Callable[[], bool]:
 
 
 def _watch(reading: int, asked: threading.Event, told: threading.Event, grace: float) -> None:
-    os.read(reading, 1)
+    _heard(reading, None)
     told.set()
     if not asked.is_set():
         _end(Event.STOPPED)
-    again, _, _ = select.select([reading], [], [], grace)
-    if again:
-        os._exit(128 + os.read(reading, 1)[0])
+    number = _heard(reading, grace)
+    if number is not None:
+        os._exit(128 + number)
     _end(Event.GAVE_UP, seconds=grace)
+
+
+def _heard(reading: int, seconds: float | None) -> int | None:
+    """The next of SIGNALS; None if there is none in time. The pipe tells of every signal that has a handler."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not select.select([reading], [], [], left)[0]:
+            return None
+        number = os.read(reading, 1)[0]
+        if number in SIGNALS:
+            return number
 
 
 def _end(event: Event, **fields: float) -> NoReturn:

@@ -40,3 +40,31 @@ def test_a_log_that_nobody_takes_holds_up_no_end(asked: bool) -> None:
             assert process.wait(SECONDS) == 0
         finally:
             process.kill()
+
+
+OTHERS = """
+import signal, time
+from streammon.stopping import until_signalled
+
+signal.signal(signal.SIGUSR1, lambda *_: print("handled", flush=True))
+stopping = until_signalled()
+print("ready", flush=True)
+while not stopping():
+    time.sleep(0.01)
+print("stopped", flush=True)
+"""
+
+
+def test_only_what_asks_for_the_end_ends_it() -> None:
+    """A signal that somebody else handles is theirs."""
+    with subprocess.Popen([sys.executable, "-c", OTHERS], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            said = [process.stdout.readline()]
+            for number in (signal.SIGUSR1, signal.SIGUSR1, signal.SIGTERM):
+                process.send_signal(number)
+                said.append(process.stdout.readline())
+            assert said == ["ready\n", "handled\n", "handled\n", "stopped\n"]
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()

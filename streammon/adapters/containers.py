@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Generic, NamedTuple, Self, TypeVar
+from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import SchemaParseException
 
 from streammon.adapters.schema_files import MALFORMED, Schema, full_name, parsed, read_datum, schema_identity
 from streammon.core.errors import UsageError
+from streammon.scopes import ClosedOrDiscarded
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Block(NamedTuple):
     records: int
 
 
-class ContainerWriter(Generic[T]):
+class ContainerWriter(ClosedOrDiscarded, Generic[T]):
     """Writes items of one schema to `PATH.partial`, which becomes PATH on a close without error and vanishes otherwise.
 
     Equal arguments and items give equal bytes: the sync marker is the caller's.
@@ -115,17 +115,6 @@ class ContainerWriter(Generic[T]):
         with suppress(OSError):  # a full disk refuses the last bytes once more
             self._file.close()
         self._partial.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
 
     def _flush(self) -> None:
         if not self._count:

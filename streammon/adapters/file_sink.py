@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from streammon.adapters.containers import SYNC_BYTES
 from streammon.adapters.dead_letters import DEAD_LETTER_BYTES, dead_record
@@ -16,11 +14,12 @@ from streammon.adapters.files import OutputFile
 from streammon.core.errors import UsageError
 from streammon.core.outputs import AlertEvent, MetricEvent
 from streammon.core.ports import DeadLetter, Outputs
+from streammon.scopes import ClosedOrDiscarded
 
 METRICS, ALERTS, DEAD_LETTERS = "metrics.avro", "alerts.avro", "dead_letters.avro"
 
 
-class FileSink:
+class FileSink(ClosedOrDiscarded):
     """Writes to a directory, which is made at need.
 
     Dead letters are recorded envelopes: the records that live would write, numbered, with the time of what was read.
@@ -79,17 +78,6 @@ class FileSink:
     def discard(self) -> None:
         """Leave nothing behind."""
         self._undo.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
 
 
 def _remove(directories: list[Path]) -> None:

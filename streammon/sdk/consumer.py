@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
-from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from confluent_kafka import Message
@@ -15,6 +14,7 @@ from confluent_kafka import Message
 from streammon.adapters.codec import from_bytes
 from streammon.core.errors import UsageError
 from streammon.core.outputs import AlertEvent, MetricEvent
+from streammon.scopes import Closed
 from streammon.sdk.topic_reader import TopicReader
 
 EventT = TypeVar("EventT", AlertEvent, MetricEvent)
@@ -26,7 +26,7 @@ COMMIT_INTERVAL = 1.0  # seconds between two commits of positions that nobody ha
 REMEMBERED = 10_000  # identities, to know a repeat by
 
 
-class EventConsumer(ABC, Generic[EventT]):
+class EventConsumer(Closed, Generic[EventT]):
     """Events of one topic, read_committed, in the order of its partitions. An iterator and a context manager:
 
         with AlertConsumer("broker:9092", group="rollback-bot") as alerts:
@@ -119,14 +119,6 @@ class EventConsumer(ABC, Generic[EventT]):
         with self._lock:
             if not self._is_working:  # else this is a signal handler in the midst of it, and `_alone` will do it
                 self._end()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @abstractmethod
     def _identity(self, event: EventT) -> tuple[str, int]:

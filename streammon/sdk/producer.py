@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from streammon.core.errors import UsageError
+from streammon.scopes import Closed
 from streammon.sdk.call import Call, observed
 from streammon.sdk.delivery import Delivery, Stats
 from streammon.sdk.encoding import CallFields, Encoder, Fields, Refused, frame_of, label_record
@@ -23,7 +23,7 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 LEAST_KEY_BYTES = 16  # a shorter key can be guessed, and with it every user
 
 
-class EventProducer:
+class EventProducer(Closed):
     """Tells streammon about each prediction of a service, without ever being in its way.
 
     bootstrap: HOST:PORT of the broker, several between commas; contacted by a thread, from the first event on
@@ -174,14 +174,6 @@ class EventProducer:
     def close(self, timeout: float | None = None) -> bool:
         """Flush, for `close_timeout` seconds if nothing else is said, and end. False: events were dropped for it."""
         return self._delivery.close(timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _is_key(value: object) -> bool:

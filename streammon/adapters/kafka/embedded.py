@@ -9,13 +9,13 @@ from __future__ import annotations
 import ctypes
 import signal
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from confluent_kafka import Producer
 
 from streammon.adapters.kafka import librdkafka
 from streammon.core.errors import UsageError
+from streammon.scopes import Closed
 
 LACKS = "no transactions, kept positions or fencing: not exactly once"
 """What it cannot do, for people."""
@@ -39,7 +39,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {  # result and arguments
 }
 
 
-class EmbeddedBroker:
+class EmbeddedBroker(Closed):
     """Runs from when it is made until `close`, or the end of a `with`. `address` is its HOST:PORT.
 
     What injects faults raises RuntimeError where the C library below the Python client cannot be reached.
@@ -95,14 +95,6 @@ class EmbeddedBroker:
         """End it, with all that it holds. Clients that still run will complain."""
         self._library = None
         del self._client  # the cluster belongs to it
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _call(self, function: str, *arguments: Any) -> None:
         if self._library is None:

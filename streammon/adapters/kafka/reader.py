@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -15,6 +14,7 @@ from streammon.adapters.envelopes import CREATE_TIME, LOG_APPEND_TIME, NOT_AVAIL
 from streammon.adapters.kafka.errors import Complaints, connect, refusal
 from streammon.adapters.kafka.source import headers_of
 from streammon.core.errors import UsageError
+from streammon.scopes import Closed
 
 TIMEOUT = 10.0  # seconds
 TIMESTAMP_TYPES = (NOT_AVAILABLE, CREATE_TIME, LOG_APPEND_TIME)  # by the client's number
@@ -28,7 +28,7 @@ HARMLESS = frozenset(
 )
 
 
-class Reader:
+class Reader(Closed):
     """All partitions of a topic, read_committed, from the beginning or from now. A context manager.
 
     `first` says otherwise where to begin: given the bounds (first offset, end) of each partition, its position.
@@ -88,14 +88,6 @@ class Reader:
 
     def close(self) -> None:
         self._consumer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _bounds(self) -> dict[int, tuple[int, int]]:
         """First offset and end of each partition."""

@@ -58,7 +58,8 @@ def changelog_key(state: State, header: str = NONE) -> ChangelogKey:
     """The key of a state, of its chunk 0. `header` tells several headers of one partition apart."""
     match state:
         case PaneState():
-            return ChangelogKey("pane", state.series, str(state.start))
+            level = f"/{state.level}" if state.level else ""
+            return ChangelogKey("pane", state.series, f"{state.start}{level}")
         case ClockState():
             return ChangelogKey("clock", state.series, NONE)
         case RuleState():
@@ -121,7 +122,7 @@ def _records(state: State) -> list[dict[str, Any]]:
         case PaneState():
             return _pane_records(state, record)
         case ClockState():
-            return [record | {"late_reported": _sorted(state.late_reported)}]
+            return [record | {name: _sorted(getattr(state, name)) for name in ("late_reported", "last_full")}]
         case RuleState():
             memories = [{"feature": feature, **memory} for feature, memory in sorted(state.memories.items())]
             return [record | {"memories": memories}]
@@ -170,7 +171,7 @@ def _read_pane(record: dict[str, Any], data: bytes) -> PaneState:
         view = np.frombuffer(data, dtype, count, position).reshape(item["shape"])
         arrays[item["name"]] = view.astype(item["dtype"])  # a copy: writable, aligned
         position += count * dtype.itemsize
-    return PaneState(**_arguments(PaneState, record | {"fields": arrays}))
+    return PaneState(**_arguments(PaneState, record | {"fields": arrays, "baselines": tuple(record["baselines"])}))
 
 
 def _dtype(name: str) -> np.dtype[Any]:

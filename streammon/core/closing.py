@@ -46,7 +46,7 @@ class ClosedGroup(NamedTuple):
 
 
 class Closing(NamedTuple):
-    """A window that is due, with the ids of its panes in order of pane number."""
+    """A window that is due, with the ids of the blocks of panes that it is made of, in order; none if it is empty."""
 
     header: Header
     panes: list[int]
@@ -82,7 +82,7 @@ def _blocks(windows: Sequence[Closing]) -> Iterator[Sequence[Closing]]:
 def _kind(panes: Panes, held: list[int]) -> _Kind:
     stores = {int(store) for store in panes.table.store[held]}
     rows = {int(row) for row in panes.table.baseline[held]}
-    same = len(stores) == 1 and len(rows) == 1
+    same = len(stores) == 1 and len(rows) == 1 and rows != {-1}
     return _Kind(stores.pop() if len(stores) == 1 else -1, same, same and rows != {0})
 
 

@@ -16,7 +16,7 @@ class CommitPolicy:
     least: float = 0.2
     snapshot_interval: float = 30.0
     snapshot_events: int = 500_000
-    most_bytes: int = 8 << 20  # of dead letters that wait
+    most_bytes: int = 8 << 20  # of dead letters and late records that wait
 
 
 class CommitSchedule:
@@ -36,7 +36,7 @@ class CommitSchedule:
         self._bytes = 0  # since the last commit
 
     def progressed(self, events: int, closed: bool, size: int = 0) -> None:
-        """Positions moved, perhaps windows closed, and dead letters of `size` bytes wait."""
+        """Positions moved, perhaps windows closed, and dead letters and late records of `size` bytes wait."""
         self._events += events
         self._bytes += size
         self._pending = self._pending or events > 0 or closed

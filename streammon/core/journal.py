@@ -13,8 +13,8 @@ from enum import StrEnum
 class Kind(StrEnum):
     BASELINE = "baseline"  # a baseline becomes active
     POLICY = "policy"  # a policy (set of rules) becomes active
-    IDLE = "idle"  # the clocks of a silent partition advance (reserved)
-    VERDICT = "verdict"  # a record judged by wall time or an outside answer (reserved)
+    IDLE = "idle"  # the clocks of a silent partition advance
+    VERDICT = "verdict"  # the record at this position is judged by wall time
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class JournalEntry:
     """One decision about one input partition.
 
     `value` is JSON text. BASELINE: {"baseline_id", "model_id", "model_version", "content_hash", "effective_from"},
-    the last in microseconds or null for "from the beginning". POLICY: {"policy_hash", "rules"}.
+    the last in microseconds or null for "from the beginning". POLICY: {"policy_hash", "rules"}. IDLE: {"advance"},
+    the silence in microseconds. VERDICT: {"code"}, the name of an errors.Code.
     """
 
     topic: str

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from fnmatch import fnmatchcase
 
 from streammon.core.measures import Distributions
-from streammon.core.outputs import OTHER, AlertEvent, AlertState, Measurement, MetricEvent, Series, alert_id
+from streammon.core.outputs import OTHER, AlertEvent, AlertState, Measurement, MetricEvent, Series, alert_id, matches
 from streammon.core.plan import Policy
 from streammon.core.rules import Rule
 from streammon.core.rules.lifecycle import RuleMemory, Step, advance
@@ -92,12 +92,8 @@ class Judge:
 
 
 def watches(rule: Rule, series: Series, window: str) -> bool:
-    """Whether the rule is about this window. OTHER is many models: a rule about it names it, no pattern does."""
-    if series == OTHER and rule.model != OTHER.model_id:
-        return False
-    return rule.window == window and all(
-        fnmatchcase(part, pattern) for part, pattern in zip(series, (rule.model, rule.version, rule.lane), strict=True)
-    )
+    """Whether the rule is about this window."""
+    return rule.window == window and matches(series, rule.model, rule.version, rule.lane)
 
 
 def watches_feature(rule: Rule, feature: str | None) -> bool:

@@ -1,6 +1,6 @@
 """How much memory the state of a partition takes at most, from the plan and what the aggregates declare.
 
-    (series + 1) x live panes of a series x bytes of a pane            one more series: `__other__`
+    (series x (1 + roll-ups) + 1) x live panes of a series x bytes of a pane         one more series: `__other__`
 
 Arrays grow by half, but memory that no pane has used yet is not taken from the system.
 """
@@ -31,4 +31,4 @@ def pane_bytes(layout: Layout) -> int:
 def state_bytes(plan: Plan, layout: Layout, series: int | None = None) -> int:
     """Most bytes that the panes of one partition take with `series` series (the plan's limit) of this layout."""
     count = plan.max_series if series is None else series
-    return (count * pane_bytes(layout) + pane_bytes(Layout())) * plan.live_panes
+    return (count * (1 + len(plan.rollups)) * pane_bytes(layout) + pane_bytes(Layout())) * plan.live_panes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -20,8 +21,44 @@ class Series(NamedTuple):
     lane: str
 
 
+ALL = "*"
+"""In the place of a version or lane: all of them (roll-ups). No event has it."""
+
 OTHER = Series("__other__", "__other__", "__other__")
 """Counts the events of all series beyond the plan's limit. It has no layout and no baseline."""
+
+
+class Rollup(StrEnum):
+    """Series that count the events of several others."""
+
+    LANES = "lanes"  # all lanes of a version
+    VERSIONS = "versions"  # all versions in a lane
+    MODEL = "model"  # all of a model
+
+    def of(self, series: Series) -> Series:
+        """The roll-up that a series is a member of.
+
+        >>> Rollup.LANES.of(Series("m", "1", "prod"))
+        Series(model_id='m', model_version='1', lane='*')
+        """
+        version = series.model_version if self is Rollup.LANES else ALL
+        return Series(series.model_id, version, series.lane if self is Rollup.VERSIONS else ALL)
+
+
+def matches(series: Series, model: str, version: str, lane: str) -> bool:
+    """Whether shell patterns name a series. They name a roll-up only where they say so: `[*]` is its version or lane.
+    OTHER, which is many models, only its own name does.
+
+    >>> fraud = Series("fraud", "*", "prod")
+    >>> matches(fraud, "*", "*", "*"), matches(fraud, "*", "[*]", "*")
+    (False, True)
+    """
+    if series == OTHER:
+        return model == OTHER.model_id
+    pairs = ((series.model_version, version), (series.lane, lane))
+    if any(part == ALL and pattern != "[*]" for part, pattern in pairs):
+        return False
+    return all(fnmatchcase(part, pattern) for part, pattern in ((series.model_id, model), *pairs))
 
 
 class WindowSpec(NamedTuple):

@@ -1,4 +1,4 @@
-"""Panes: where the state of open and sealed panes lives.
+"""Panes: where the state of open and sealed panes lives, and of blocks merged from them.
 
 One store per layout (names of features and classes, embedding dimension): models that share a layout share arrays. A
 pane is a row (slot) of its store; rows are reused.
@@ -91,11 +91,70 @@ class Panes:
         self.stores: list[Store] = []
         self.bare = stack(BARE, [None])
         self.table = empty_table(0)
+        self.baselines: list[frozenset[str | None]] = []  # by id: of its baselines; None: some had none
         self._stamps: list[list[str | None]] = []  # by id: the first data_hash and git_commit that are not null
         self._free: list[int] = []
+        self._released: list[int] = []  # but not free yet
+        self._unmerged: dict[int, Sequence[int]] = {}  # combined panes, and of which
 
-    def open(self, number: int, series: int, layout: Layout, baseline: Baseline | None) -> int:
+    def open(self, number: int, layout: Layout, baseline: Baseline | None) -> int:
         """A new empty pane; returns its id."""
+        kind = self._store(layout)
+        row = 0 if baseline is None else self.stores[kind].row(baseline)
+        return self._take(number, kind, row, frozenset((_id(baseline),)))
+
+    def combine(self, parts: Sequence[Sequence[int]]) -> list[int]:
+        """New panes, each of others, in their order; those stay as they are. Aggregates follow with `merge`."""
+        made = [self._room_for(ids) for ids in parts]
+        self._unmerged.update(zip(made, parts, strict=True))
+        return made
+
+    def merge(self) -> None:
+        """Merge the aggregates of panes that were combined, those of which others are made first."""
+        depth: dict[int, int] = {}
+        for pane, parts in self._unmerged.items():  # in the order in which they were combined
+            depth[pane] = max((depth[part] + 1 for part in parts if part in depth), default=0)
+        jobs: dict[tuple[int, int, bool], list[int]] = {}
+        for pane, level in depth.items():
+            key = level, int(self.table.store[pane]), bool(self.table.baseline[pane] >= 0)
+            jobs.setdefault(key, []).append(pane)
+        for (_, kind, anchored), panes in sorted(jobs.items()):
+            store = self.stores[kind]
+            state = merged(self.stores, self.table, [self._unmerged[pane] for pane in panes], anchored, store.layout)
+            slots = self.table.slot[panes]
+            for name, fields in state.items():
+                for field, array in fields.items():
+                    store.state[name][field][slots] = array
+        self._unmerged = {}
+
+    def restore(self, number: int, layout: Layout, baselines: Sequence[Baseline | None], anchored: bool, n: int) -> int:
+        """A pane or block as it was captured, but for its aggregates and stamps."""
+        kind = self._store(layout)
+        first = baselines[0]
+        row = -1 if not anchored else 0 if first is None else self.stores[kind].row(first)
+        pane = self._take(number, kind, row, frozenset(map(_id, baselines)))
+        self.table.n[pane] = n
+        return pane
+
+    def _room_for(self, parts: Sequence[int]) -> int:
+        table = self.table
+        stores = {int(store) for store in table.store[parts]}
+        rows = {int(row) for row in table.baseline[parts]}
+        kind = stores.pop() if len(stores) == 1 else self._store(BARE)
+        anchored = not stores and len(rows) == 1
+        baselines = frozenset().union(*(self.baselines[pane] for pane in parts))
+        stamps = [self.stamp(parts, k) for k in range(2)]
+        n = int(table.n[parts].sum())
+        pane = self._take(int(table.number[parts[0]]), kind, rows.pop() if anchored else -1, baselines)
+        self.table.n[pane] = n
+        for k, (text, is_mixed) in enumerate(stamps):
+            if text is not None:
+                self.set_stamp(pane, k, text)
+            if is_mixed:
+                self.table.stamps[pane, k] = SEVERAL
+        return pane
+
+    def _take(self, number: int, kind: int, row: int, baselines: frozenset[str | None]) -> int:
         if not self._free:
             old = len(self.table.n)
             more = max(old, 16)
@@ -103,16 +162,16 @@ class Panes:
             fresh: tuple[Any, ...] = empty_table(more)
             self.table = PaneTable(*(np.concatenate(pair) for pair in zip(held, fresh, strict=True)))
             self._stamps += [[None, None] for _ in range(more)]
+            self.baselines += [frozenset()] * more
             self._free = list(range(old + more - 1, old - 1, -1))
         pane = self._free.pop()
-        kind = self._store(layout)
-        row = 0 if baseline is None else self.stores[kind].row(baseline)
         table = self.table
-        table.number[pane], table.series[pane], table.n[pane] = number, series, 0
+        table.number[pane], table.n[pane] = number, 0
         table.store[pane], table.baseline[pane] = kind, row
-        table.slot[pane] = self.stores[kind].take(row)
+        table.slot[pane] = self.stores[kind].take(max(row, 0))
         table.stamps[pane] = NONE
         self._stamps[pane] = [None, None]
+        self.baselines[pane] = baselines
         return pane
 
     def set_stamp(self, pane: int, k: int, text: str) -> None:
@@ -122,11 +181,17 @@ class Panes:
         self._stamps[pane][k] = text
 
     def release(self, pane: int) -> None:
-        """Forget a pane."""
-        self.stores[self.table.store[pane]].release(int(self.table.slot[pane]))
-        self.table.n[pane] = 0
-        self._stamps[pane] = [None, None]
-        self._free.append(pane)
+        """Forget a pane; what is merged of it can still be, until `free`."""
+        self._released.append(pane)
+
+    def free(self) -> None:
+        """Reuse what has been released."""
+        for pane in self._released:
+            self.stores[self.table.store[pane]].release(int(self.table.slot[pane]))
+            self.table.n[pane] = 0
+            self._stamps[pane] = [None, None]
+        self._free += self._released
+        self._released = []
 
     def __len__(self) -> int:
         """Live panes."""
@@ -136,11 +201,6 @@ class Panes:
     def nbytes(self) -> int:
         """Of the arrays, rows that are free included."""
         return sum(array.nbytes for array in self.table) + sum(store.nbytes for store in self.stores)
-
-    def baseline(self, pane: int) -> str | None:
-        """Id of the baseline that the pane's aggregates are built on."""
-        baseline = self.stores[self.table.store[pane]].baselines[self.table.baseline[pane]]
-        return None if baseline is None else baseline.baseline_id
 
     def stamp(self, panes: Sequence[int], k: int) -> tuple[str | None, bool]:
         """The data_hash (k = 0) or git_commit (k = 1) of the panes' events; (None, True) where there are several."""
@@ -166,11 +226,14 @@ class Panes:
         return len(self.stores) - 1
 
 
+def _id(baseline: Baseline | None) -> str | None:
+    return None if baseline is None else baseline.baseline_id
+
+
 def empty_table(n: int) -> PaneTable:
     """Rows for n panes."""
     return PaneTable(
         number=np.zeros(n, np.int64),
-        series=np.zeros(n, np.int32),
         store=np.zeros(n, np.int32),
         slot=np.zeros(n, np.int32),
         baseline=np.zeros(n, np.int32),
@@ -186,10 +249,11 @@ def merged(
     """State of windows, each given as its panes' ids in order of pane number, by aggregate, arrays [W, ...].
 
     Panes of one layout: all aggregates; of several (`layout` is BARE): those that need no names. Panes of one baseline:
-    all; of several (`anchored` False): those that do not depend on it.
+    all; of several (`anchored` False): those that do not depend on it. A window may hold no pane at all.
     """
-    panes = np.array([pane for window in windows for pane in window])
+    panes = np.array([pane for window in windows for pane in window], np.intp)
     window = np.repeat(np.arange(len(windows)), [len(w) for w in windows])
+    is_one_each = np.array_equal(window, np.arange(len(windows)))
     kinds = np.unique(table.store[panes])
     out: dict[str, State] = {}
     for aggregate in AGGREGATES:
@@ -203,7 +267,7 @@ def merged(
             slots = table.slot[panes[of_kind]]
             for f in fields:
                 gathered[f.name][of_kind] = stores[kind].state[aggregate.name][f.name][slots]
-        out[aggregate.name] = gathered if len(panes) == len(windows) else merge(fields, gathered, window, len(windows))
+        out[aggregate.name] = gathered if is_one_each else merge(fields, gathered, window, len(windows))
     return out
 
 

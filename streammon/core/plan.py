@@ -16,10 +16,11 @@ from typing import Any
 
 from streammon.core.baseline import Layout
 from streammon.core.errors import UsageError
-from streammon.core.outputs import OTHER, Series, WindowSpec
+from streammon.core.outputs import OTHER, Rollup, Series, WindowSpec, matches
 from streammon.core.rules import RULES, Rule
 
 SECOND = 1_000_000  # microseconds
+DAY = 86_400 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,16 @@ class ModelShape:
 
     match: str  # shell pattern on model_id
     layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which series a window is for: shell patterns, as rules have them (outputs.matches)."""
+
+    window: WindowSpec
+    model: str = "*"
+    version: str = "*"
+    lane: str = "*"
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,10 @@ class Plan:
     allowed_lateness: int = 10 * SECOND
     idle_grace: int = 300 * SECOND
     max_future_skew: int = 300 * SECOND
+    scopes: tuple[Scope, ...] = ()  # a window that none names is for every series, another for those that one names
+    rollups: tuple[Rollup, ...] = ()
+    empty_windows: int = 0  # windows without an event that follow one with events, and are published too
+    expire_after: int = 7 * DAY  # progress of the partition after which a silent series gives its place free
     models: tuple[ModelShape, ...] = ()  # the first that matches counts
     max_panes: int = 10_000  # per window
     max_series: int = 1_000  # per partition; events of any further one count for OTHER
@@ -114,22 +129,38 @@ class Plan:
 
     @property
     def live_panes(self) -> int:
-        """Most panes of a series that are held at once: the open ones, and the sealed ones of windows still open.
-
-        A live pane starts in (mark - longest window, mark + lateness], where windows that end by the mark have closed.
+        """Most panes and blocks of a series that are held at once: open panes, and what windows that are open hold of
+        sealed ones. These are, of each size, the two blocks at the ends of each such window, and one that waits for
+        its other half; but no more than fit into what is sealed of a window.
         """
-        longest = max(spec.size for spec in self.windows)
-        return -(-(longest + self.allowed_lateness) // self.pane_width)
+        held = -(-self.allowed_lateness // self.pane_width) + 1
+        for spec in self.windows:
+            sealed, open_at_once = spec.size // self.pane_width - 1, -(-spec.size // spec.slide)
+            held += sum(min(2 * open_at_once + 1, sealed >> level) for level in range(sealed.bit_length()))
+        return held
+
+    def pane_number(self, time: int) -> int:
+        """Of the pane that a time lies in."""
+        return (time - self.pane_origin) // self.pane_width
+
+    def pane_start(self, pane_number: int) -> int:
+        return self.pane_origin + pane_number * self.pane_width
 
     def pane_after(self, time: int) -> int:
         """Start of the first pane that begins after `time`."""
-        return self.pane_origin + ((time - self.pane_origin) // self.pane_width + 1) * self.pane_width
+        return self.pane_start(self.pane_number(time) + 1)
 
     @cached_property
     def hash(self) -> str:
         """Of all but the policy."""
         settings = {name: value for name, value in asdict(self).items() if name != "policy"}
         return _digest(_canonical(settings))
+
+    def windows_of(self, series: Series) -> tuple[WindowSpec, ...]:
+        """The windows of a series, in order."""
+        scoped = {scope.window for scope in self.scopes}
+        named = {scope.window for scope in self.scopes if matches(series, scope.model, scope.version, scope.lane)}
+        return tuple(spec for spec in sorted(self.windows) if spec not in scoped or spec in named)
 
     def layout(self, series: Series) -> Layout:
         """Declared dimensions of a series without a baseline."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from streammon.core.errors import Code
 from streammon.core.events import EventBatch
 from streammon.core.journal import JournalEntry
-from streammon.core.outputs import AlertEvent, MetricEvent
+from streammon.core.outputs import AlertEvent, MetricEvent, Series
 from streammon.core.state import ClockState, HeaderState, PaneState, RuleState
 
 
@@ -52,6 +52,9 @@ class RecordBatch:
     runs: tuple[Run, ...]
     origin: Callable[[int], Origin]  # the record in one row
     keys: Slices | None = None  # None: the source has no keys at all
+    by_producer: Callable[[int], bool] | None = (
+        None  # whether a row's timestamp is its producer's; None: cannot be told
+    )
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -78,6 +81,18 @@ class DeadLetter(NamedTuple):
     code: Code
     field: str | None
     message: str
+    origin: Origin
+
+
+class LateRecord(NamedTuple):
+    """A record whose event came when its pane was sealed."""
+
+    partition: int
+    offset: int
+    timestamp: int  # of the record, microseconds
+    series: Series
+    pane_start: int  # of the pane that it missed, microseconds
+    pane_end: int
     origin: Origin
 
 
@@ -108,6 +123,7 @@ class Outputs:
     metrics: list[MetricEvent] = field(default_factory=list)
     alerts: list[AlertEvent] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    late: list[LateRecord] = field(default_factory=list)
     journal: list[JournalEntry] = field(default_factory=list)
     rules: dict[int, list[RuleState]] = field(default_factory=dict)  # memory that changed
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
@@ -164,6 +180,14 @@ class Source(Protocol):
 
     def resume(self, partitions: Collection[int]) -> None:
         """Go on with paused partitions, at the record behind the last one that was delivered."""
+
+    def ask_ends(self, partitions: Collection[int]) -> None:
+        """Ask where these partitions end; returns at once."""
+
+    def confirmed(self) -> Mapping[int, int | None]:
+        """What came of the questions since the last call, by partition: its end, where every record before it has been
+        delivered; None where that is not so (it is behind, or a transaction is open upstream) or no answer came.
+        """
 
     def finished(self) -> bool:
         """Whether nothing will ever come of the partitions that are not paused (files); a broker never finishes."""
@@ -228,6 +252,12 @@ class Observer:
 
     def filled(self, partition: int, fill: Fill, clock: int | None) -> None:
         """After a commit. `clock`: greatest accepted ts of the partition, microseconds; None before the first."""
+
+    def advanced(self, partition: int, position: int, seconds: float, windows: int) -> None:
+        """The partition was silent for so long, and its clocks advance by it: so many windows close."""
+
+    def producers_clocks(self) -> None:
+        """Once: record timestamps of the input are its producers' (CreateTime)."""
 
     def paused(self, partition: int, position: int, reason: str) -> None:
         """A partition is read no further until it is assigned anew; its state and membership are kept."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise, repeat
 from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streammon.core.aggregates import AGGREGATES
 from streammon.core.closing import ClosedGroup, Header
@@ -85,38 +88,43 @@ def _family(column: Column) -> str:
 
 
 def _measurements(column: Column) -> list[list[Measurement]]:
-    """The measurements of one column: by window, then by feature."""
-    features: Sequence[str | None] = column.features or (None,)
-    value, n = column.value.tolist(), column.n.tolist()
-    effect, p, reference_n, low_n = (
-        None if array is None else array.tolist()
-        for array in (column.effect, column.p, column.reference_n, column.low_n)
+    """By window, then by feature. Every window has hundreds of them: they are made in C loops."""
+    features = column.features or (None,)
+    windows, wide = len(column.value), len(features)
+    nothing: repeat[None] = repeat(None)
+    flat = map(
+        Measurement,
+        repeat(column.name),
+        _finite(column.value),
+        features * windows,
+        nothing if column.effect is None else _finite(column.effect),
+        nothing if column.p is None else _finite(column.p),
+        column.n.ravel().tolist(),
+        nothing,  # n_eff
+        nothing if column.reference_n is None else column.reference_n.ravel().tolist(),
+        nothing,  # threshold
+        nothing,  # mde
+        repeat(column.method),
+        _flags(column),
     )
-    return [
-        [
-            Measurement(
-                name=column.name,
-                value=_finite(value[w][f]),
-                feature=feature,
-                effect=None if effect is None else _finite(effect[w][f]),
-                p=None if p is None else _finite(p[w][f]),
-                n=n[w][f],
-                reference_n=None if reference_n is None else reference_n[w][f],
-                method=column.method,
-                flag=_flag(
-                    value[w][f],
-                    n[w][f] == 0 or (reference_n is not None and reference_n[w][f] == 0),
-                    low_n is not None and low_n[w][f],
-                ),
-            )
-            for f, feature in enumerate(features)
-        ]
-        for w in range(len(value))
-    ]
+    return [list(islice(flat, wide)) for _ in range(windows)]
 
 
-def _finite(x: float) -> float | None:
-    return x if math.isfinite(x) else None
+def _finite(array: NDArray[np.float64]) -> Sequence[float | None]:
+    """[W x F] None where it is not."""
+    values: list[float] = array.ravel().tolist()
+    if np.isfinite(array).all():
+        return values
+    return [x if math.isfinite(x) else None for x in values]
+
+
+def _flags(column: Column) -> Iterable[str | None]:
+    """[W x F] why a number is missing or weak."""
+    if column.low_n is None and np.isfinite(column.value).all():
+        return repeat(None)
+    nothing = column.n == 0 if column.reference_n is None else (column.n == 0) | (column.reference_n == 0)
+    low = np.zeros(column.value.shape, np.bool_) if column.low_n is None else column.low_n
+    return map(_flag, column.value.ravel().tolist(), nothing.ravel().tolist(), low.ravel().tolist())
 
 
 def _flag(value: float, empty: bool, low_n: bool) -> str | None:

@@ -8,27 +8,32 @@ from streammon.core.aggregates import AGGREGATES
 from streammon.core.baseline import Baseline, Layout
 from streammon.core.engine import Engine
 from streammon.core.errors import UsageError
+from streammon.core.outputs import Series
 from streammon.core.panes import BARE
 from streammon.core.plan import Plan
-from streammon.core.state import FORMAT, ClockState, HeaderState, PaneState
-from streammon.core.timeline import SEVERAL, P
+from streammon.core.series import Past, SeriesBook
+from streammon.core.state import FLOOR, FORMAT, ClockState, HeaderState, PaneState
+from streammon.core.timeline import NEVER, SEVERAL, P
+from streammon.core.windows import Block
 
 
 def panes(engine: Engine) -> list[PaneState]:
-    """Every live pane."""
+    """Every live pane and block."""
     out = []
     for number, series in enumerate(engine.series.names):
-        for pane_number, pane in sorted(engine.series.live[number].items()):
-            start = engine.pane_start(pane_number)
+        for block, held in sorted(engine.series.held[number].items()):
+            pane = held.pane
             stamps = [engine.panes.stamp([pane], k) for k in range(2)]
             out.append(
                 PaneState(
                     series=series,
-                    pane=pane_number,
-                    start=start,
-                    end=start + engine.plan.pane_width,
+                    level=block.level,
+                    pane=block.number,
+                    start=held.low,
+                    end=held.high,
                     n=int(engine.panes.table.n[pane]),
-                    baseline_id=engine.panes.baseline(pane),
+                    baselines=tuple(sorted(engine.panes.baselines[pane], key=lambda name: (name is not None, name))),
+                    anchored=bool(engine.panes.table.baseline[pane] >= 0),
                     data_hash=stamps[0][0],
                     git_commit=stamps[1][0],
                     mixed_data_hash=stamps[0][1],
@@ -40,21 +45,19 @@ def panes(engine: Engine) -> list[PaneState]:
 
 
 def clocks(engine: Engine) -> list[ClockState]:
-    """Every series."""
-    c, now = engine.series.clocks, engine.clocks_now()
-    return [
-        ClockState(
-            series=series,
-            own=int(c.own[number]),
-            clock=int(now[number]),
-            p0=int(c.p0[number]),
-            late=int(c.late[number]),
-            late_reported={
-                spec.text: int(engine.series.late_reported[number, k]) for k, spec in enumerate(engine.specs)
-            },
-        )
-        for number, series in enumerate(engine.series.names)
+    """Every series, those that have expired too."""
+    book, now = engine.series, engine.clocks_now()
+    live = {series: book.past_of(number, int(now[number])) for number, series in enumerate(book.names)}
+    return [_clock(book, series, past, False) for series, past in live.items()] + [
+        _clock(book, series, past, True) for series, past in book.past.items()
     ]
+
+
+def _clock(book: SeriesBook, series: Series, past: Past, expired: bool) -> ClockState:
+    texts = [spec.text for spec in book.specs]
+    full = {text: start for text, start in zip(texts, past.full, strict=True) if start > -NEVER}
+    reported = dict(zip(texts, past.late_reported, strict=True))
+    return ClockState(series, past.own, past.clock, past.p0, past.late, past.mark, reported, full, expired)
 
 
 def restore(
@@ -80,28 +83,32 @@ def restore(
         engine.progress[P] = header.progress
     for active in header.active_baselines:
         engine.activate(active)
+    engine.series.floor = header.counters.get(FLOOR, -NEVER)
     for clock in clock_states:
-        _restore_clock(engine, clock)
-    for pane in sorted(pane_states, key=lambda pane: pane.pane):  # the ring of open panes keeps the latest
+        engine.series.past[clock.series] = _past(engine.series, clock)
+    for clock in clock_states:
+        if not clock.expired and clock.series not in engine.series.numbers:  # a roll-up comes with its first member
+            engine.new_series(clock.series)
+    for pane in sorted(pane_states, key=lambda pane: (pane.level, pane.pane)):  # the ring keeps the latest
         _restore_pane(engine, pane, baselines)
-    engine.reschedule()
+    engine.resume()
     return engine
 
 
-def _restore_clock(engine: Engine, state: ClockState) -> None:
-    engine.new_series(state.series)
-    number, c = engine.series.numbers[state.series], engine.series.clocks
-    c.own[number], c.clock[number], c.p0[number], c.late[number] = state.own, state.clock, state.p0, state.late
-    engine.series.mark[number] = state.clock - engine.plan.allowed_lateness
-    for k, spec in enumerate(engine.specs):
-        engine.series.late_reported[number, k] = state.late_reported[spec.text]
+def _past(book: SeriesBook, state: ClockState) -> Past:
+    reported = tuple(state.late_reported[spec.text] for spec in book.specs)
+    full = tuple(state.last_full.get(spec.text, -NEVER) for spec in book.specs)
+    return Past(state.own, state.clock, state.p0, state.late, state.mark, reported, full)
 
 
 def _restore_pane(engine: Engine, state: PaneState, baselines: Mapping[str, Baseline]) -> None:
-    number = engine.series.numbers[state.series]
-    baseline = None if state.baseline_id is None else baselines[state.baseline_id]
-    pane = engine.open_pane(number, state.pane, baseline, _layout_of(engine.series.layouts[number], state))
-    engine.panes.table.n[pane] = state.n
+    book = engine.series
+    number = book.numbers[state.series]
+    built_on = [None if name is None else baselines[name] for name in state.baselines]
+    known = [each.layout for each in built_on if each] + [book.layouts[k] for k in (number, *book.members[number])]
+    layout = _layout_of(known, state)
+    pane = engine.panes.restore(state.pane << state.level, layout, built_on, state.anchored, state.n)
+    engine.hold(number, Block(state.level, state.pane), pane)
     for k, text in enumerate((state.data_hash, state.git_commit)):
         if text is not None:
             engine.panes.set_stamp(pane, k, text)
@@ -111,7 +118,10 @@ def _restore_pane(engine: Engine, state: PaneState, baselines: Mapping[str, Base
         array[...] = state.fields[name]
 
 
-def _layout_of(layout: Layout, state: PaneState) -> Layout:
-    """That of the series, or BARE: a pane that was opened before the series' first baseline has no names."""
-    names = {f"{aggregate.name}.{field.name}" for aggregate in AGGREGATES for field in aggregate.fields(layout)}
-    return layout if names == state.fields.keys() else BARE
+def _layout_of(known: Iterable[Layout], state: PaneState) -> Layout:
+    """The one that has the arrays; BARE: of a pane from before the series' first baseline, or merged of several."""
+    shapes = {name: array.shape for name, array in state.fields.items()}
+    for layout in known:
+        if {f"{a.name}.{field.name}": field.shape for a in AGGREGATES for field in a.fields(layout)} == shapes:
+            return layout
+    return BARE

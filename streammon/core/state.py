@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 
 from streammon.core.outputs import Series
 
-FORMAT = 2  # of the changelog; another number means that this version cannot read the state
+FLOOR = "floor"  # among a header's counters: clock of the series that are not even remembered
+FORMAT = 3  # of the changelog; another number means that this version cannot read the state
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaneState:
-    """Aggregates of one pane of one series. Arrays are int32, int64 or float64, of any small shape."""
+    """Aggregates of a pane, or block of panes, of a series. Arrays are int32, int64 or float64, of any small shape."""
 
     series: Series
-    pane: int  # number of the pane
+    level: int  # of a block of 2**level panes; 0: a pane
+    pane: int  # number of the block among those of its level
     start: int
     end: int
     n: int  # events
-    baseline_id: str | None
+    baselines: tuple[str | None, ...]  # ids, in order; None: some panes had none
+    anchored: bool  # all panes are built on the one baseline, or on none
     data_hash: str | None
     git_commit: str | None
     mixed_data_hash: bool
@@ -41,7 +44,10 @@ class ClockState:
     clock: int
     p0: int  # greatest accepted ts of the partition when the series last had an event
     late: int  # late events since ever
+    mark: int  # panes and windows that end by it have been sealed and closed
     late_reported: dict[str, int]  # by window spec text: late events that closed windows have reported
+    last_full: dict[str, int]  # by window spec text: start of the last closed window with events
+    expired: bool  # it has given its place free
 
 
 @dataclass(frozen=True, slots=True)

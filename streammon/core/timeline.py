@@ -7,12 +7,14 @@ event (that event included). After each event, for every series of the partition
 
 A live series follows its own events; a silent one follows the partition's progress since then. P only grows and `own`
 and P0 change only with the series' own events, so the clock of a silent series need not be touched at each event: it
-is computed when it is asked for, and `progress[DUE]` holds the least P at which some silent series would have a
-window due.
+is computed when it is asked for, and `progress[DUE]` holds the least P at which something is due in a silent series.
 
 A pane is sealed when clock >= pane end + allowed_lateness; an event is late if and only if its pane is sealed.
-`route` goes through a batch event by event, and stops behind the event after which a window is due, so that closing
-is decided per event position and never per batch.
+`route` goes through a batch event by event, and stops behind the event after which something is due, so that sealing
+and closing are decided per event position and never per batch.
+
+A roll-up has a clock too, fed by the events that its members take and it has not sealed the pane of. An event that is
+late for its member is late for the member's roll-ups; one that is late for a roll-up alone does not feed its clock.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ LATE = 255  # verdict on an event whose pane is sealed; not an errors.Code: such
 
 P, DUE = 0, 1  # elements of `progress`
 
-END, NEW_SERIES, NEW_PANE, NEW_STAMP, WINDOW_DUE = range(5)  # why `route` stopped
+END, NEW_SERIES, NEW_PANE, NEW_STAMP, IS_DUE = range(5)  # why `route` stopped
 
 NONE, ONE, SEVERAL = range(3)  # values of data_hash or git_commit in a pane
 STAMPS = (DATA_HASH, GIT_COMMIT)
@@ -59,20 +61,21 @@ class Clocks(NamedTuple):
     own: NDArray[np.int64]
     clock: NDArray[np.int64]
     p0: NDArray[np.int64]
-    due: NDArray[np.int64]  # clock at which its next window closes, NEVER if it holds no pane
+    due: NDArray[np.int64]  # clock at which its next pane is sealed or window closes, NEVER if none will
     late: NDArray[np.int64]  # late events so far
     dims: NDArray[np.int32]  # [series, 3] expected lengths of features, probs, embedding; 0 unknown
     ring: NDArray[np.int32]  # [series, open panes at most] pane id by pane number modulo the width, or -1
+    counted: NDArray[np.bool_]  # whether any window, its own or a roll-up's, needs its panes
+    rollups: NDArray[np.int32]  # [series, roll-ups of the plan] their numbers, or -1
 
 
 class PaneTable(NamedTuple):
     """Live panes by id."""
 
     number: NDArray[np.int64]
-    series: NDArray[np.int32]
     store: NDArray[np.int32]  # which layout's store
     slot: NDArray[np.int32]  # row in that store
-    baseline: NDArray[np.int32]  # row in that store's references, 0 none
+    baseline: NDArray[np.int32]  # row in that store's references, 0 none; -1: merged of several, not anchored
     n: NDArray[np.int64]
     stamp: NDArray[np.uint64]  # [panes, 2] hash of the first data_hash and git_commit that are not null
     stamps: NDArray[np.uint8]  # [panes, 2] how many values were seen: NONE, ONE or SEVERAL
@@ -142,6 +145,16 @@ def right_size(expected: int, length: int) -> bool:
 
 
 @kernel
+def take(clocks, progress, grace, s, now, ts):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+    """An event feeds the clock of a series, which stood at `now`. Whether that makes something due."""
+    clocks.own[s] = max(clocks.own[s], ts)
+    clocks.p0[s] = progress[P]
+    clocks.clock[s] = max(now, clocks.own[s])
+    progress[DUE] = min(progress[DUE], clocks.due[s] - clocks.own[s] + progress[P] + grace)
+    return clocks.clock[s] >= clocks.due[s]
+
+
+@kernel
 def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     low,
     timestamp,
@@ -162,7 +175,7 @@ def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     """Judge and place rows `low` and up: fills verdict (in: the decoder's code), store and slot (-1: not counted).
 
     Returns (row, reason): the first row not done, and why it stopped there. NEW_SERIES, NEW_PANE and NEW_STAMP ask the
-    caller to make one for that row; WINDOW_DUE: the row before made a window due.
+    caller to make one for that row; IS_DUE: the row before made something due.
     """
     for i in range(low, len(verdict)):
         slot[i] = -1
@@ -191,30 +204,41 @@ def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
             verdict[i] = DIMENSION
             continue
         number = (ts - scale.origin) // scale.width
+        seal = scale.origin + (number + 1) * scale.width + scale.lateness
         now = clock_now(clocks.own[s], clocks.clock[s], clocks.p0[s], progress[P], scale.grace)
-        if now >= scale.origin + (number + 1) * scale.width + scale.lateness:
+        if now >= seal:
             verdict[i] = LATE
             clocks.late[s] += 1
+            for k in range(clocks.rollups.shape[1]):
+                if clocks.rollups[s, k] >= 0:
+                    clocks.late[clocks.rollups[s, k]] += 1
             continue
-        pane = clocks.ring[s, number % clocks.ring.shape[1]]
-        if pane < 0 or panes.number[pane] != number:
-            return i, NEW_PANE
-        for k in range(2):
-            field = STAMPS[k]
-            if string_length[i, field] < 0 or panes.stamps[pane, k] == SEVERAL:
-                continue
-            if panes.stamps[pane, k] == NONE:
-                return i, NEW_STAMP
-            if hash_bytes(buffer, string_start[i, field], string_length[i, field], SEED) != panes.stamp[pane, k]:
-                panes.stamps[pane, k] = SEVERAL
-        store[i] = panes.store[pane]
-        slot[i] = panes.slot[pane]
-        panes.n[pane] += 1
-        clocks.own[s] = max(clocks.own[s], ts)
-        progress[P] = max(progress[P], ts)
-        clocks.p0[s] = progress[P]
-        clocks.clock[s] = max(now, clocks.own[s])
-        progress[DUE] = min(progress[DUE], clocks.due[s] - clocks.own[s] + progress[P] + scale.grace)
-        if clocks.clock[s] >= clocks.due[s] or progress[P] >= progress[DUE]:
-            return i + 1, WINDOW_DUE
+        if clocks.counted[s]:
+            pane = clocks.ring[s, number % clocks.ring.shape[1]]
+            if pane < 0 or panes.number[pane] != number:
+                return i, NEW_PANE
+            for k in range(2):
+                field = STAMPS[k]
+                if string_length[i, field] < 0 or panes.stamps[pane, k] == SEVERAL:
+                    continue
+                if panes.stamps[pane, k] == NONE:
+                    return i, NEW_STAMP
+                if hash_bytes(buffer, string_start[i, field], string_length[i, field], SEED) != panes.stamp[pane, k]:
+                    panes.stamps[pane, k] = SEVERAL
+            store[i] = panes.store[pane]
+            slot[i] = panes.slot[pane]
+            panes.n[pane] += 1
+        before = progress[P]
+        progress[P] = max(before, ts)
+        is_due = take(clocks, progress, scale.grace, s, now, ts)
+        for k in range(clocks.rollups.shape[1]):
+            r = clocks.rollups[s, k]
+            if r >= 0:
+                now = clock_now(clocks.own[r], clocks.clock[r], clocks.p0[r], before, scale.grace)
+                if now >= seal:
+                    clocks.late[r] += 1
+                elif take(clocks, progress, scale.grace, r, now, ts):
+                    is_due = True
+        if is_due or progress[P] >= progress[DUE]:
+            return i + 1, IS_DUE
     return len(verdict), END

@@ -32,11 +32,13 @@ from tests.golden import make
 PROD = Series("fraud", "2", "prod")
 PANE = PaneState(
     series=PROD,
-    pane=28576080,
+    level=3,
+    pane=3572010,
     start=1714564800000000,
-    end=1714564860000000,
+    end=1714565280000000,
     n=10,
-    baseline_id="b",
+    baselines=(None, "b"),
+    anchored=False,
     data_hash=None,
     git_commit="0123abc",
     mixed_data_hash=True,
@@ -54,7 +56,10 @@ CLOCK = ClockState(
     clock=1714564800000002,
     p0=-1,
     late=7,
+    mark=1714564790000002,
     late_reported={"60000000/60000000/0": 7, "60000000/30000000/0": 6},
+    last_full={"60000000/60000000/0": 1714564740000000},
+    expired=False,
 )
 NOTHING: dict[str, int | str | None] = {
     "run": 1,
@@ -79,7 +84,7 @@ HEADER = HeaderState(
     position=9876543210,
     generation=12,
     keys=345,
-    format=2,
+    format=3,
     plan_hash="aaaa",
     policy_hash="bbbb",
     progress=None,
@@ -147,7 +152,8 @@ def test_a_golden_pane_is_read_and_written() -> None:
 @pytest.mark.parametrize(
     "key, expected",
     [
-        (changelog_key(PANE), b'["pane",["fraud","2","prod"],"1714564800000000",0]'),
+        (changelog_key(PANE), b'["pane",["fraud","2","prod"],"1714564800000000/3",0]'),
+        (changelog_key(replace(PANE, level=0)), b'["pane",["fraud","2","prod"],"1714564800000000",0]'),
         (changelog_key(CLOCK), b'["clock",["fraud","2","canary"],"-",0]'),
         (changelog_key(RULE), b'["rule",["fraud","2","prod"],"psi-high",0]'),
         (changelog_key(HEADER), b'["header","-","-",0]'),
@@ -258,8 +264,8 @@ def test_chunks_of_two_snapshots_are_refused() -> None:
 
 def test_another_format_is_refused_before_anything_else() -> None:
     """Even when other values cannot be read either: the message names both formats."""
-    future = values(encode_changelog(replace(HEADER, format=3)))
-    with pytest.raises(UsageError, match=r"format 3 is not the one that this version reads \(2\).*upgrade"):
+    future = values(encode_changelog(replace(HEADER, format=4)))
+    with pytest.raises(UsageError, match=r"format 4 is not the one that this version reads \(3\).*upgrade"):
         decode_changelog({changelog_key(CLOCK): b"?"} | future)
 
 

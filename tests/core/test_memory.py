@@ -25,7 +25,7 @@ LAYOUTS = [BARE, Layout(("a",)), Layout(("a", "b", "c"), ("x", "y"), 4)]
 def test_a_pane_takes_what_the_declarations_say(layout: Layout) -> None:
     """Up to the arrays that are the same for a whole store, and 4 bytes for the row of its baseline."""
     panes = Panes()
-    pane = panes.open(0, 0, layout, None)
+    pane = panes.open(0, layout, None)
     rows = sum(array.nbytes // len(array) for array in panes.table)
     assert pane_bytes(layout) == rows + sum(np.asarray(array).nbytes for array in panes.state(pane).values())
 
@@ -38,7 +38,7 @@ def test_a_full_partition_takes_no_more_than_the_formula() -> None:
     for start in range(0, 660, 60):
         at = min(start, 609)
         engine.feed(events([{"ts": at, "model_id": f"m{k}"} for k in range(25)], engine.position))
-    assert engine.fill().panes == 21 * the_plan.live_panes
+    assert engine.fill().panes <= 21 * the_plan.live_panes
     assert engine.panes.nbytes <= 1.6 * state_bytes(the_plan, layout)
 
 

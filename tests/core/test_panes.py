@@ -29,22 +29,23 @@ def content(panes: Panes, pane: int) -> dict[str, bytes]:
 def test_a_row_that_is_used_again_is_clean(layout: Layout) -> None:
     """Counts, extremes, stamps and the number of events of the pane before leave nothing behind."""
     panes = Panes()
-    untouched = content(panes, panes.open(0, 0, layout, None))
-    first = panes.open(1, 0, layout, None)
+    untouched = content(panes, panes.open(0, layout, None))
+    first = panes.open(1, layout, None)
     add(panes, first, seed=1)
     panes.set_stamp(first, 0, "d1")
     assert content(panes, first) != untouched
     panes.release(first)
-    second = panes.open(2, 5, layout, None)
+    panes.free()
+    second = panes.open(2, layout, None)
     assert second == first, "the row was not used again: this proves nothing"
     assert content(panes, second) == untouched
     table = panes.table
-    assert (table.n[second], table.number[second], table.series[second]) == (0, 2, 5)
+    assert (table.n[second], table.number[second]) == (0, 2)
     assert (table.stamps[second] == NONE).all()
     assert panes.stamp([second], 0) == (None, False)
     add(panes, second, seed=2)
     fresh = Panes()
-    other = fresh.open(2, 5, layout, None)
+    other = fresh.open(2, layout, None)
     add(fresh, other, seed=2)
     assert content(panes, second) == content(fresh, other)
 
@@ -54,23 +55,23 @@ def test_growth_moves_nothing() -> None:
     panes = Panes()
     opened = []
     for k in range(200):
-        opened.append(panes.open(k, k, NAMED if k % 3 else BARE, BASELINE if k % 3 == 1 else None))
+        opened.append(panes.open(k, NAMED if k % 3 else BARE, BASELINE if k % 3 == 1 else None))
         panes.set_stamp(opened[-1], 1, f"c{k}")
         add(panes, opened[-1], seed=k, events=5)
     assert len(set(opened)) == 200
     for k, pane in enumerate(opened):
         alone = Panes()
-        other = alone.open(k, k, NAMED if k % 3 else BARE, BASELINE if k % 3 == 1 else None)
+        other = alone.open(k, NAMED if k % 3 else BARE, BASELINE if k % 3 == 1 else None)
         add(alone, other, seed=k, events=5)
         assert content(panes, pane) == content(alone, other)
         assert panes.stamp([pane], 1) == (f"c{k}", False)
-        assert panes.baseline(pane) == (BASELINE.baseline_id if k % 3 == 1 else None)
+        assert panes.baselines[pane] == {BASELINE.baseline_id if k % 3 == 1 else None}
 
 
 def test_models_of_one_layout_share_a_store() -> None:
     panes = Panes()
     for layout in (NAMED, BARE, NAMED, Layout(FEATURES, CLASSES, 3)):
-        panes.open(0, 0, layout, None)
+        panes.open(0, layout, None)
     assert [store.layout for store in panes.stores] == [NAMED, BARE, Layout(FEATURES, CLASSES, 3)]
 
 
@@ -86,7 +87,7 @@ def test_a_baseline_has_one_row_by_its_content() -> None:
 def test_windows_of_several_layouts_or_baselines_keep_what_does_not_depend_on_them() -> None:
     """One of two layouts: counts that need no names. One of two baselines: counts that have no anchor."""
     panes = Panes()
-    bare, plain, based = panes.open(0, 0, BARE, None), panes.open(1, 0, NAMED, None), panes.open(2, 0, NAMED, BASELINE)
+    bare, plain, based = panes.open(0, BARE, None), panes.open(1, NAMED, None), panes.open(2, NAMED, BASELINE)
     for pane in (bare, plain, based):
         add(panes, pane, seed=pane)
     of_two_layouts = merged(panes.stores, panes.table, [[bare, plain]], anchored=False, layout=BARE)
@@ -101,7 +102,7 @@ def test_windows_of_several_layouts_or_baselines_keep_what_does_not_depend_on_th
 
 def test_several_stamps_in_panes_of_one_window_are_seen() -> None:
     panes = Panes()
-    first, second, third = (panes.open(k, 0, BARE, None) for k in range(3))
+    first, second, third = (panes.open(k, BARE, None) for k in range(3))
     panes.set_stamp(first, 0, "d1")
     panes.set_stamp(second, 0, "d1")
     panes.set_stamp(third, 0, "d2")

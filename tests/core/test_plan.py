@@ -10,11 +10,12 @@ import pytest
 
 from streammon.core.baseline import Layout
 from streammon.core.errors import UsageError
-from streammon.core.outputs import Series, WindowSpec
-from streammon.core.plan import ModelShape, Plan, Policy
+from streammon.core.outputs import OTHER, Rollup, Series, WindowSpec, matches
+from streammon.core.plan import ModelShape, Plan, Policy, Scope
 from streammon.core.rules import Threshold
 
 MINUTE = WindowSpec(60_000_000, 60_000_000)
+HOUR = WindowSpec(3_600_000_000, 3_600_000_000)
 PLAN = Plan("t", (MINUTE,))
 RULE = Threshold(id="slow", measurement="latency.p95", window=MINUTE.text, above=250.0)
 
@@ -53,6 +54,11 @@ def test_the_hash_is_of_all_settings_but_the_policy() -> None:
     [
         {"topic": "u"},
         {"windows": (WindowSpec(60_000_000, 30_000_000),)},
+        {"windows": (WindowSpec(60_000_000, 60_000_000, 30_000_000),)},
+        {"scopes": (Scope(MINUTE, lane="prod"),)},
+        {"rollups": (Rollup.LANES,)},
+        {"empty_windows": 1},
+        {"expire_after": 1},
         {"allowed_lateness": 0},
         {"idle_grace": 0},
         {"max_future_skew": 0},
@@ -69,14 +75,14 @@ def test_whatever_else_changes_the_hash_changes(change: dict[str, object]) -> No
 def test_every_setting_is_hashed() -> None:
     """A new field of the plan gets a line in the test above."""
     assert set(asdict(PLAN)) == {
-        "topic", "windows", "allowed_lateness", "idle_grace", "max_future_skew", "models", "max_panes", "max_series",
-        "decoding", "policy",
+        "topic", "windows", "scopes", "rollups", "empty_windows", "allowed_lateness", "idle_grace", "max_future_skew",
+        "expire_after", "models", "max_panes", "max_series", "decoding", "policy",
     }  # fmt: skip
 
 
 def test_the_hash_does_not_change_between_versions() -> None:
     """State is refused under another hash, so a hash that moved would strand every worker."""
-    assert PLAN.hash == "c79e7ee0a0cc6292a177f2d0391dc710"
+    assert PLAN.hash == "54134411c589738e277caf8ae7d96fcf"
     assert Policy((RULE,)).hash == "22ea1959dbd4cda0ebeeee9771c429c0"
 
 
@@ -110,9 +116,15 @@ def test_windows_with_gaps_between_them_are_refused() -> None:
 
 
 def test_panes_that_are_held() -> None:
-    """1 m and 1 h with 10 s: open are 2, live 60 of the hour and the one that events ahead of its end are in."""
-    plan = Plan("t", (MINUTE, WindowSpec(3_600_000_000, 3_600_000_000)))
-    assert (plan.open_panes, plan.live_panes) == (2, 61)
+    """1 m and 1 h with 10 s: open are 2; of the 59 other panes of the hour, 3 blocks of each size up to 16, 1 of 32.
+
+    An hour that slides has more windows open at once, each with blocks of its own at its ends.
+    """
+    plan = Plan("t", (MINUTE, HOUR))
+    assert (plan.open_panes, plan.live_panes) == (2, 2 + 3 + 3 + 3 + 3 + 3 + 1)
+    assert (
+        replace(plan, windows=(WindowSpec(HOUR.size, HOUR.size // 2), MINUTE)).live_panes == 2 + 5 + 5 + 5 + 5 + 3 + 1
+    )
     assert replace(PLAN, allowed_lateness=0).live_panes == 1
     assert replace(PLAN, allowed_lateness=60_000_001).live_panes == 3
 
@@ -123,6 +135,57 @@ def test_a_window_of_too_many_panes_is_refused_by_name() -> None:
     assert Plan("t", (hour, odd), max_panes=3600).pane_width == 1_000_000
     with pytest.raises(UsageError, match=rf"{hour.text} would have 3600 panes of 1 s.*panes_per_window \(3599\)"):
         Plan("t", (hour, odd), max_panes=3599)
+
+
+SCOPED = Plan(
+    "t",
+    (HOUR, MINUTE),
+    scopes=(Scope(HOUR, "fraud-*", lane="prod"), Scope(HOUR, "fraud-*", lane="[*]"), Scope(HOUR, "__other__")),
+    rollups=tuple(Rollup),
+)
+
+
+@pytest.mark.parametrize(
+    "series, windows",
+    [
+        (("fraud-eu", "1", "prod"), (MINUTE, HOUR)),
+        (("fraud-eu", "1", "canary"), (MINUTE,)),
+        (("credit", "1", "prod"), (MINUTE,)),
+        (("fraud-eu", "1", "*"), (MINUTE, HOUR)),  # its lanes, as the second scope says
+        (("fraud-eu", "*", "prod"), (MINUTE,)),  # a version that is all versions has to be written [*]
+        (("fraud-eu", "*", "*"), (MINUTE,)),
+        (OTHER, (MINUTE, HOUR)),
+    ],
+)
+def test_a_scoped_window_is_for_the_series_that_a_scope_names(
+    series: tuple[str, str, str], windows: tuple[WindowSpec, ...]
+) -> None:
+    """A window without a scope is for every series, roll-ups and `__other__` included."""
+    assert SCOPED.windows_of(Series(*series)) == windows
+
+
+@pytest.mark.parametrize(
+    "series, patterns, said",
+    [
+        (("m", "1", "a"), ("*", "*", "*"), True),
+        (("m", "1", "a"), ("m", "[0-9]", "?"), True),
+        (("m", "1", "a"), ("M", "*", "*"), False),
+        (("m", "1", "a"), ("*", "*", "[*]"), False),
+        (("m", "1", "*"), ("*", "*", "*"), False),
+        (("m", "1", "*"), ("*", "*", "?"), False),
+        (("m", "1", "*"), ("*", "*", "[*]"), True),
+        (("m", "1", "*"), ("*", "2", "[*]"), False),
+        (("m", "*", "*"), ("*", "*", "[*]"), False),
+        (("m", "*", "*"), ("*", "[*]", "[*]"), True),
+        (OTHER, ("*", "*", "*"), False),
+        (OTHER, ("__other__", "x", "x"), True),
+        (("m", "1", "a"), ("__other__", "*", "*"), False),
+    ],
+)
+def test_patterns_name_roll_ups_and_other_only_by_their_own_names(
+    series: tuple[str, str, str], patterns: tuple[str, str, str], said: bool
+) -> None:
+    assert matches(Series(*series), *patterns) == said
 
 
 def test_the_first_shape_that_matches_counts() -> None:

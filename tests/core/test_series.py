@@ -15,6 +15,8 @@ from streammon.core.timeline import find_series, key_hash
 from tests.core.batches import events
 from tests.core.hand import plan
 
+PLAN = plan()
+
 
 def keys(*series: Series) -> EventBatch:
     return events([{**key._asdict(), "ts": 0} for key in series])
@@ -30,7 +32,7 @@ def found(book: SeriesBook, batch: EventBatch) -> list[int]:
 def test_five_thousand_series_are_found_again() -> None:
     """The table is never more than half full, so with so many keys, many share a place and are told apart."""
     names = [Series(f"model{k % 100}", f"{k // 100}", "prod") for k in range(5_000)]
-    book = SeriesBook(3, 1)
+    book = SeriesBook(PLAN)
     for name in names:
         book.add(name, Layout())
     assert found(book, keys(*names)) == list(range(5_000))
@@ -55,7 +57,7 @@ def test_an_engine_counts_five_thousand_series_apart() -> None:
 @given(st.lists(st.tuples(*[st.text("ab", max_size=3)] * 3), unique=True, max_size=80))
 def test_keys_that_read_alike_are_not_the_same(parts: list[tuple[str, str, str]]) -> None:
     """("a", "b", "") and ("ab", "", "") have the same bytes, but not the same lengths."""
-    book = SeriesBook(3, 1)
+    book = SeriesBook(PLAN)
     names = [Series(*part) for part in parts]
     for name in names:
         book.add(name, Layout())
@@ -63,6 +65,6 @@ def test_keys_that_read_alike_are_not_the_same(parts: list[tuple[str, str, str]]
 
 
 def test_a_part_that_is_null_is_empty() -> None:
-    book = SeriesBook(3, 1)
+    book = SeriesBook(PLAN)
     book.add(Series("m", "", ""), Layout())
     assert found(book, events([{"model_id": "m"}, {"model_id": "m", "model_version": "", "lane": ""}])) == [0, 0]

@@ -136,6 +136,72 @@ def test_a_batch_20_hours_old_keeps_its_own_time() -> None:
     assert hand.clock("nightly") == 70 + (72_250 - 72_100 - 120), "then silent: it follows the partition's progress"
 
 
+def test_a_nightly_job_beside_live_traffic_gets_all_its_windows() -> None:
+    """live      72000   72020   72040   ...           20 h ahead, three events to each of the job's
+    nightly          0           40           80      sliding windows of 180, one every 60, and no event of it is late
+    """
+    hand = Hand(plan(WindowSpec(180, 60), WindowSpec(60, 60)))
+    nightly = range(0, 1_200, 40)
+    found: dict[WindowSpec, dict[int, int]] = {WindowSpec(180, 60): {}, WindowSpec(60, 60): {}}
+    for k, ts in enumerate([*nightly, 1_500]):
+        for step in range(3):
+            hand.event(72_000 + 20 * (3 * k + step), "live")
+        hand.event(ts, "nightly")
+        assert hand.verdict == Code.OK
+        for header in hand.headers:
+            if header.series.model_id == "nightly":
+                assert header.start not in found[header.spec], "closed twice"
+                found[header.spec][header.start] = header.n
+    for spec, windows in found.items():
+        starts = range(60 - spec.size, 1_200, 60)
+        assert windows == {start: sum(start <= ts < start + spec.size for ts in nightly) for start in starts}
+
+
+def test_one_event_a_year_ahead_closes_nothing() -> None:
+    """Nor does one whose record is a year ahead, too, when the worker's clock has judged it; the next is judged alike.
+
+    ts    0   30      1y (record of 30)   1y (record of 1y, by verdict)   59   70
+    windows  [0  30                                                       59  )
+    """
+    year = 365 * 86_400
+    hand = Hand(plan(WindowSpec(60, 60), WindowSpec(120, 60), empty_windows=2))
+    for ts in (0, 30):
+        hand.event(ts)
+    for values in ([("timestamp", 30)], [("timestamp", year), ("code", int(Code.FUTURE))]):
+        assert hand.event(year, "a", **dict(values)) == []
+        assert hand.verdict == Code.FUTURE
+        assert (hand.clock(), int(hand.engine.progress[0]), hand.engine.until_due()) == (30, 30, 40)
+    hand.event(59)
+    assert hand.verdict == Code.OK
+    assert hand.event(70) == [Window("a", 0, 3), Window("a", -60, 3)]
+
+
+def test_events_exactly_on_the_edges_of_sliding_windows() -> None:
+    """Windows of 60, one every 30; panes of 30; lateness 10. An edge belongs to what begins there, as a microsecond
+    before it does not, and a pane is sealed by the clock that reaches its end and the lateness.
+
+    ts         29    30    59    60    |  69  70
+    [-30, 30)  29                      |
+    [0, 60)    29    30    59          |      )
+    [30, 90)         30    59    60    |  69  70
+    """
+    hand = Hand(plan(WindowSpec(60, 30)))
+    assert hand.event(29) == []
+    assert hand.event(30) == []
+    assert hand.event(59) == [Window("a", -30, 1)], "59 is beyond 30 + 10"
+    assert hand.event(60) == []
+    assert hand.event(69) == []
+    hand.event(59)
+    assert hand.verdict == Code.OK
+    assert hand.event(70) == [Window("a", 0, 4)]
+    hand.event(59)
+    assert hand.verdict == LATE
+    hand.event(60)
+    assert hand.verdict == Code.OK
+    assert hand.event(99) == []
+    assert hand.event(100) == [Window("a", 30, 7)]
+
+
 def test_a_clock_never_goes_back() -> None:
     """a   a0             a125  a125   a60
     b       b300

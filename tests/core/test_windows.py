@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from streammon.core.outputs import WindowSpec
 from streammon.core.plan import Plan
-from streammon.core.windows import next_end, starts
+from streammon.core.windows import blocks, last_end, last_end_apart, starts
 
 PANE = 3  # units; sizes, slides and offsets are multiples of it
 
@@ -34,11 +34,27 @@ def test_due_windows_are_those_that_end_between_two_marks(spec: WindowSpec, pane
     assert found == [s for s in every_window(spec, PANE * pane) if after < s + spec.size <= after + more]
 
 
-@given(spec=specs, pane=st.integers(-40, 40), mark=st.integers(-200, 200))
-def test_the_next_end_is_the_least_beyond_the_mark(spec: WindowSpec, pane: int, mark: int) -> None:
-    ends = [start + spec.size for start in every_window(spec, PANE * pane)]
-    expected = min((end for end in ends if end > mark), default=None)
-    assert next_end(spec, PANE * pane, PANE * (pane + 1), mark) == expected
+@given(first=st.integers(-300, 300), count=st.integers(1, 1200))
+def test_blocks_are_the_greatest_that_fit(first: int, count: int) -> None:
+    """They cover the run in order, none could be replaced by the block that it is a half of, and they are few."""
+    found = list(blocks(first, first + count))
+    covered = [pane for block in found for pane in range(block.first, block.end)]
+    assert covered == list(range(first, first + count))
+    for block in found:
+        assert block.parent.first < first or block.parent.end > first + count
+    assert len(found) <= max(1, 2 * (count.bit_length() - 1) + 1)
+
+
+@given(spec=specs, level=st.integers(0, 4), number=st.integers(-12, 12))
+def test_a_block_is_needed_until_the_last_window_with_it_closes(spec: WindowSpec, level: int, number: int) -> None:
+    """With it at all, and with it as a block of its own: by a search through all windows near it."""
+    low, high = (PANE * (number << level)), PANE * ((number + 1) << level)
+    whole = PANE * (number >> 1 << level + 1), PANE * ((number >> 1) + 1 << level + 1)
+    around = [s for pane in range(number << level, (number + 1) << level) for s in every_window(spec, PANE * pane)]
+    containing = [s + spec.size for s in around if s <= low and high <= s + spec.size]
+    apart = [end for end in containing if not (end - spec.size <= whole[0] and whole[1] <= end)]
+    assert last_end(spec, low, high) == max(containing, default=None)
+    assert last_end_apart(spec, low, high, whole) == max(apart, default=None)
 
 
 @given(st.lists(specs, min_size=1, max_size=3, unique=True), st.integers(-1000, 1000))

@@ -4,6 +4,7 @@
 
 `NAME.N.json` is written by hand; N is the version of the schema NAME, counted from 1. When a schema changes, its old
 version moves to schemas/history/NAME.N.avsc, the golden bytes of N stay as they are for ever, and N + 1 is added here.
+(Not of the changelog: it has a format number, and another one is refused, so only today's is here.)
 """
 
 from __future__ import annotations

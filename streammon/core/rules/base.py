@@ -17,6 +17,7 @@ Name = Annotated[str, "measurement"]  # family.statistic, one that is published
 WindowText = Annotated[str, "window"]  # WindowSpec.text, written 1m
 Microseconds = Annotated[int, "duration"]  # of event time, written 15m
 Count = Annotated[int, "count"]  # at least 1
+Natural = Annotated[int, "natural"]  # at least 0
 Severity = Literal["P1", "P2", "P3"]
 Action = Literal["rollback", "page", "ticket"]
 
@@ -34,7 +35,7 @@ class Rule(ABC):
     model: str = "*"  # shell patterns
     version: str = "*"
     lane: str = "*"
-    min_samples: Count = 1  # windows with a smaller n (of the measurement) do not count
+    min_samples: Natural = 1  # windows with a smaller n (of the measurement) do not count; 0: empty ones do
     consecutive: Count = 1
     cooldown: Microseconds = 0
     severity: Severity = "P3"

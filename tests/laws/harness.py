@@ -21,9 +21,9 @@ from streammon.adapters.schema_files import load_schema
 from streammon.baselines.build import build
 from streammon.core.baseline import Baseline, Layout
 from streammon.core.commit import CommitPolicy
-from streammon.core.outputs import AlertEvent, MetricEvent, WindowSpec
-from streammon.core.plan import ModelShape, Plan, Policy
-from streammon.core.ports import Observer
+from streammon.core.outputs import AlertEvent, MetricEvent, Rollup, WindowSpec
+from streammon.core.plan import DAY, ModelShape, Plan, Policy, Scope
+from streammon.core.ports import Decoder, Observer, Source
 from streammon.core.rules import Threshold
 from streammon.core.suite import Suite
 from streammon.runner import Runner
@@ -54,7 +54,9 @@ class Line:
     decides: bool = True
     troubles: Mapping[tuple[int, str], type[Exception]] = field(default_factory=dict)  # by (step of a commit, which)
     pauses: bool = False  # where most cannot be decoded
-    source: Callable[[MemoryBroker, Iterable[tuple[int, int]]], MemorySource] = MemorySource
+    keeps_late: bool = True
+    source: Callable[[MemoryBroker, Iterable[tuple[int, int]]], Source] = MemorySource
+    decoder: Decoder = DECODER
     observer: Observer = field(default_factory=Observer)
 
     def __post_init__(self) -> None:
@@ -94,7 +96,7 @@ class Line:
             source=self.source(self.broker, pieces),
             sink=MemorySink(self.broker, changelog, on_step),
             store=MemoryStateStore(self.broker, changelog),
-            decoder=DECODER,
+            decoder=self.decoder,
             explain=lambda value, code, timestamp: (None, code.name),
             suite=SUITE,
             policy=self.policy,
@@ -102,6 +104,7 @@ class Line:
             start_at=lambda partitions: dict.fromkeys(partitions, 0),
             decides=self.decides,
             pause_when_undecodable=self.pauses,
+            keeps_late=self.keeps_late,
             observer=self.observer,
         ).run(stopping=lambda: polls is not None and next(turns) >= polls)
 
@@ -143,11 +146,17 @@ def plan_of(config: Mapping[str, Any], topic: str) -> Plan:
         idle_grace=config["idle_grace"],
         max_future_skew=config["max_future_skew"],
         max_series=config.get("max_series", 1000),
+        expire_after=config.get("expire_after", 7 * DAY),
+        empty_windows=config.get("empty_windows", 0),
+        rollups=tuple(map(Rollup, config.get("rollups", ()))),
+        scopes=tuple(Scope(**scope | {"window": WindowSpec(*scope["window"])}) for scope in config.get("scopes", ())),
         models=tuple(
             ModelShape(m["match"], Layout(tuple(m["features"]), tuple(m["classes"]), m["embedding"]))
-            for m in config["models"]
+            for m in config.get("models", ())
         ),
-        policy=Policy(tuple(Threshold(**rule) for rule in sorted(config["rules"], key=lambda rule: str(rule["id"])))),
+        policy=Policy(
+            tuple(Threshold(**rule) for rule in sorted(config.get("rules", ()), key=lambda rule: str(rule["id"])))
+        ),
     )
 
 

@@ -56,6 +56,7 @@ VALUES: Mapping[Any, SearchStrategy[Any]] = {
     base.WindowText: st.integers(1, microseconds(LONGEST)).map(lambda size: WindowSpec(size, size).text),
     base.Microseconds: st.integers(0, microseconds(LONGEST)),
     base.Count: st.integers(1, 2**31 - 1),
+    base.Natural: st.integers(0, 2**31 - 1),
     str: TEXT,
     bool: st.booleans(),
     int: st.integers(-(2**63), 2**63 - 1),
@@ -98,7 +99,7 @@ def edges(rule: Rule) -> list[float]:
 def measurements(draw: DrawFn, rule: Rule) -> Measurement:
     """Most of them sufficient."""
     value = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(edges(rule))
-    n = [*[rule.min_samples] * 5, 2**40, rule.min_samples - 1, 0, None]
+    n = [*[rule.min_samples] * 5, 2**40, max(0, rule.min_samples - 1), 0, None]
     return Measurement(rule.measurement, draw(value | value | st.none()), n=draw(st.sampled_from(n)))
 
 
@@ -124,7 +125,7 @@ def lines(draw: DrawFn, kind: type[Rule]) -> Line:
         version="*",
         lane="*",
         window=spec.text,
-        min_samples=draw(st.integers(1, 2)),
+        min_samples=draw(st.integers(0, 2)),
         consecutive=draw(st.integers(1, 3)),
         cooldown=draw(st.integers(0, 5)) * slide + draw(st.integers(0, 1)),
     )

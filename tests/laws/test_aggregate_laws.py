@@ -258,7 +258,7 @@ def test_declared_fields_are_those_in_use(case: Case) -> None:
     filled = {name for name, array in state.items() if array.tobytes() != empty[name].tobytes()}
     assert filled == names or case.baseline is None  # without one, there may be no bins to fill
     panes = Panes()
-    held = panes.state(panes.open(0, 0, case.layout, case.baseline))
+    held = panes.state(panes.open(0, case.layout, case.baseline))
     assert {name for name in held if name.startswith(f"{case.aggregate.name}.")} == {
         f"{case.aggregate.name}.{name}" for name in names
     }

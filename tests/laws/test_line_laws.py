@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numba
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streammon.core.journal import JournalEntry, Kind
 from streammon.core.ports import CommitRefusedError, OutcomeUnknownError
 from tests.laws.harness import AT_THE_END, Line, reference, saved
 from tests.oracle.compare import compare, order_differences
 from tests.oracle.oracle import Result
 from tests.oracle.oracle import run as oracle
-from tests.oracle.streams import Stream, random_stream, streams
+from tests.oracle.streams import RULES, SECOND, TIMES, Stream, random_stream, streams
 
 BASELINE = reference()
 BASELINES = {BASELINE.baseline_id: BASELINE}
@@ -38,14 +45,39 @@ EVENTS = 90  # records of a partition
 
 
 def stream_of(seed: int, events: int = EVENTS) -> Stream:
-    """Two in three have more series than their limit allows."""
-    return random_stream(seed, events, max_series=(None, 3, 1)[seed % 3])
+    """Two in three have more series than their limit allows; one in eight has sliding windows, roll-ups and more."""
+    stream = random_stream(seed, events, max_series=(None, 3, 1)[seed % 3])
+    rules = [*stream.config["rules"], *TIMES["rules"][len(RULES) :]]
+    return replace(stream, config=stream.config | TIMES | {"rules": rules}) if seed % 8 == 1 else stream
 
 
 @cache
 def uncut(seed: int) -> Line:
     """A stream read in one piece per partition."""
     return Line(stream_of(seed), BASELINES).run()
+
+
+def silences(stream: Stream, seed: int) -> dict[int, list[tuple[int, int]]]:
+    """Idle advances for the oracle: by partition, (position, advance), some at one position, some behind the end."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for partition, items in stream.partitions.items():
+        positions = sorted(rng.integers(1, len(items) + 1, 5).tolist()) + [len(items)] * int(rng.integers(3))
+        found[partition] = [(position, int(rng.integers(1, 400)) * SECOND) for position in positions]
+    return found
+
+
+def journalled(line: Line, idle: Mapping[int, list[tuple[int, int]]]) -> Line:
+    """The line with a journal that holds these idle advances behind what it decides at the beginning."""
+    topic, partitions = line.stream.topic, line.stream.partitions
+    journal = Line(line.stream, line.baselines).read(*((partition, 1) for partition in partitions)).broker.journal
+    for partition in partitions:
+        first = sum(entry.partition == partition for entry in journal)
+        for sequence, (position, advance) in enumerate(idle[partition], first):
+            value = json.dumps({"advance": advance})
+            journal.append(JournalEntry(topic, partition, position, sequence, Kind.IDLE, value))
+    line.decides, line.broker.journal = False, journal
+    return line
 
 
 def assert_published(line: Line, expected: Result, seed: int) -> None:
@@ -83,6 +115,32 @@ def test_many_more_streams_of_many_commits(first: int, directory: Path) -> None:
         line = Line(stream, BASELINES).run([(0, 37), (1, 53)] * 10)
         expected = oracle(stream.records(), stream.topic, stream.config | {"baselines": [directory]})
         assert_published(line, expected, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 20, 10))
+def test_with_a_journal_of_silence_the_line_publishes_what_the_oracle_does(first: int, directory: Path) -> None:
+    """20 streams with idle advances anywhere; one in two has roll-ups, sliding and empty windows."""
+    for seed in range(first, first + 10):
+        stream = stream_of(4 * seed + 1, 40)
+        idle = silences(stream, seed)
+        line = journalled(Line(stream, BASELINES, AT_THE_END), idle).run()
+        expected = oracle(stream.records(), stream.topic, stream.config | {"baselines": [directory], "idle": idle})
+        assert_published(line, expected, seed)
+
+
+@pytest.mark.parametrize("seed", [1, 9])
+def test_silence_in_the_journal_gives_the_same_bytes_in_crumbs_and_crashes(seed: int) -> None:
+    """Windows that a record and a silence close at one position keep their order, wherever commits fall."""
+    stream = stream_of(seed, 40)
+    idle = silences(stream, seed)
+    whole = journalled(Line(stream, BASELINES, AT_THE_END), idle).run()
+    crumbs = [(partition, 3) for partition, items in stream.partitions.items() for _ in items]
+    crashes = [(commit, step) for commit in (1, 3, 2) for step in ("before", "after")]
+    cut = journalled(Line(stream, BASELINES), idle).run(crumbs, crashes)
+    assert cut.broker.metrics == whole.broker.metrics
+    assert cut.broker.alerts == whole.broker.alerts
+    assert cut.dead_letters == whole.dead_letters
 
 
 @settings(max_examples=30)
@@ -174,3 +232,20 @@ def test_a_bad_record_affects_nothing_but_its_dead_letter(seed: int) -> None:
     assert without.broker.metrics == whole.broker.metrics
     assert without.broker.alerts == whole.broker.alerts
     assert without.dead_letters == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_number_of_threads_does_not_change_a_value(seed: int) -> None:
+    """One and two, of torch and of numba."""
+    before = torch.get_num_threads(), numba.get_num_threads()
+    published = []
+    try:
+        for threads in (1, min(2, before[1])):
+            torch.set_num_threads(threads)
+            numba.set_num_threads(threads)
+            line = Line(stream_of(seed), BASELINES).run()
+            published.append((line.broker.metrics, line.broker.alerts))
+    finally:
+        torch.set_num_threads(before[0])
+        numba.set_num_threads(before[1])
+    assert published[0] == published[1] == (uncut(seed).broker.metrics, uncut(seed).broker.alerts)

@@ -10,4 +10,5 @@ kept per window and every number is computed from its definition when the window
     oracle    all of it: run(records, topic, config)
     compare   differences between the oracle's result and what was published
     streams   small random event streams for property tests
+    timelines random timelines of bare events, for what is about time alone
 """

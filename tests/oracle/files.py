@@ -265,7 +265,7 @@ def check_dimensions(event: Event, shape: Shape) -> None:
 # --- baselines --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Baseline:
     """What the oracle needs of a baseline directory: baseline.json and arrays.safetensors."""
 

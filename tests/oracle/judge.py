@@ -162,11 +162,24 @@ def publishing_order(metric: Metric) -> tuple[Any, ...]:
     return metric["partition"], position, end, spec_of(metric), series_of(metric)
 
 
+def matches(series: Sequence[str], model: str, version: str, lane: str) -> bool:
+    """Whether shell patterns are about a series. Of a roll-up they say so: `[*]` is its version or lane.
+
+    >>> [matches(("m", "*", "a"), "*", version, "?") for version in ("*", "[*]", "1")]
+    [False, True, False]
+    """
+    if "__other__" in series[:1]:
+        return model == "__other__"  # a pattern does not speak of what is over the limit on series
+    for text, pattern in zip(series[1:], (version, lane), strict=True):
+        if text == "*" and pattern != "[*]":
+            return False
+    return all(fnmatchcase(text, pattern) for text, pattern in zip(series, (model, version, lane), strict=True))
+
+
 def _watches(rule: Mapping[str, Any], metric: Metric) -> bool:
-    if metric["model_id"] == "__other__" != rule["model"]:
-        return False  # a pattern does not speak of what is over the limit on series
-    patterns = zip(series_of(metric), (rule["model"], rule["version"], rule["lane"]), strict=True)
-    return rule["window"] == spec_of(metric).text and all(fnmatchcase(text, pattern) for text, pattern in patterns)
+    return rule["window"] == spec_of(metric).text and matches(
+        series_of(metric), rule["model"], rule["version"], rule["lane"]
+    )
 
 
 def _about(rule: Mapping[str, Any], feature: str | None) -> bool:

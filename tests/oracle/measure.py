@@ -21,13 +21,22 @@ Distribution = dict[str, Any]  # of schemas/alert_event.avsc
 SCORE_BINS = 100
 SAMPLED_IDS = 64
 WORD = (1 << 64) - 1
+ANCHORED = ("prediction.score_mean", "prediction.score_sd")
 QUANTILES = (("p50", 50), ("p95", 95), ("p99", 99))  # percent, so that the order statistic is exact
 
 
-def measure(events: Sequence[Event], size: int, shape: Shape, baseline: Baseline | None) -> list[Row]:
-    """All rows of a window of `size` microseconds. `shape` is the baseline's where there is one."""
-    rows = traffic(events, size) + latency(events) + prediction(events, shape.classes)
-    rows += features(events, shape.features, baseline)
+def measure(
+    events: Sequence[Event], size: int, shape: Shape | None, baseline: Baseline | None, anchored: bool = True
+) -> list[Row]:
+    """All rows of a window of `size` microseconds. `shape` is the baseline's where there is one; None: the window's
+    panes have several, and what needs no names is left. `anchored` False: they have several baselines, or there are no
+    panes, and what is counted from a baseline's mean is left out.
+    """
+    rows = traffic(events, size) + latency(events)
+    if shape is None:
+        return rows
+    rows += [row for row in prediction(events, shape.classes) if anchored or row["name"] not in ANCHORED]
+    rows += features(events, shape.features, baseline) if anchored else []
     if baseline is not None:
         rows += feature_drift(events, baseline) + score_drift(events, baseline) + class_drift(events, baseline)
     return rows

@@ -60,6 +60,25 @@ OVERFLOW: dict[str, Any] = {  # of streams with a limit on series that they reac
     "above": 1,
     "model": "__other__",
 }
+TIMES: dict[str, Any] = {  # what a stream may have besides: overlapping windows, roll-ups, windows without events
+    "windows": [*CONFIG["windows"], (4 * MINUTE, 2 * MINUTE, -MINUTE)],
+    "scopes": [{"window": (4 * MINUTE, 2 * MINUTE, -MINUTE), "model": "[fn]*", "lane": lane} for lane in ("?*", "[*]")],
+    "rollups": ["lanes", "versions"],
+    "empty_windows": 1,
+    "expire_after": 30 * MINUTE,
+    "rules": [
+        *RULES,
+        {"id": "silent", "measurement": "traffic.count", "window": RULES[0]["window"], "below": 1.0, "min_samples": 0},
+        {
+            **RULES[0],
+            "id": "errors of all lanes",
+            "window": f"{5 * MINUTE}/{MINUTE}/0",
+            "lane": "[*]",
+            "consecutive": 2,
+        },
+        {**RULES[2], "id": "moved in all lanes", "lane": "[*]"},
+    ],
+}
 NO_LIMIT: st.SearchStrategy[int | None] = st.none()
 
 

@@ -28,8 +28,8 @@ from streammon.sdk.encoding import Record
 
 INVALID, TOO_LARGE, QUEUE_FULL, BROKER, CLOSED = REASONS = ("invalid", "too_large", "queue_full", "broker", "closed")
 
-_BURST, _LONGEST_BURST = 4, 256  # records handed over in one go, 3 microseconds each: more where more wait
-_PAUSE = 0.001  # seconds between two bursts
+_BURST, _LONGEST_BURST = 16, 256  # records handed over in one go, 3 microseconds each: more where more wait
+_PAUSE = 0.01  # seconds between two bursts
 _TICK = 0.05  # seconds between two looks at an empty queue, or into a client that is full
 _LOOK = 0.005  # the same, while somebody waits; and between the looks of who waits
 _RENEW = 1.0  # seconds before another client, where the broker has refused one for good
@@ -61,7 +61,7 @@ class Delivery:
     def _start_afresh(self) -> None:
         self._lock = RLock()
         self._queue: deque[tuple[str, Record, int]] = deque()
-        self._bytes = self._in_client = self._logged = self._delivered = self._waiting = 0
+        self._bytes = self._handed_over = self._failed = self._logged = self._delivered = self._waiting = 0
         self._dropped: Counter[str] = Counter()
         self._complaints = Complaints()
         self._thread: Thread | None = None
@@ -135,7 +135,7 @@ class Delivery:
 
     def _queued(self) -> int:
         with self._lock:
-            return len(self._queue) + self._in_client
+            return self._logged - self._delivered - self._dropped.total()
 
     def _has_room(self, size: int) -> bool:
         return len(self._queue) < self._most and self._bytes + size <= self._most_bytes
@@ -201,10 +201,11 @@ class Delivery:
         else:
             client.poll(0)
             time.sleep(0 if in_haste else _PAUSE)
+        self._count(client)
 
     def _connect(self) -> Producer:
-        calls = {"error_cb": self._complaints.note_failure, "on_delivery": self._on_delivery}
-        return Producer({**self._options, **calls}, logger=self._complaints)
+        calls = {"error_cb": self._complaints.note_failure, "on_delivery": self._on_failure}
+        return Producer({**self._options, **calls, "delivery.report.only.error": True}, logger=self._complaints)
 
     def _hand_over(self, client: Producer, most: int) -> bool:
         """Give up to `most` records to the client; False: it has no more room. Raises what leaves it useless."""
@@ -222,17 +223,22 @@ class Delivery:
             with self._lock:
                 self._queue.popleft()
                 self._bytes -= len(record.key) + len(record.value)
-                self._in_client += 1
+                self._handed_over += 1
             if failed is not None:
-                self._on_delivery(failed, None)
+                self._on_failure(failed, None)
         return True
 
-    def _on_delivery(self, error: KafkaError | None, _: Message | None) -> None:
+    def _count(self, client: Producer) -> None:
+        """What the client was given, has not reported as failed, and no longer holds, is delivered.
+
+        A call into Python for each delivery, thousands in a row when a slow broker answers, would be felt.
+        """
         with self._lock:
-            self._in_client -= 1
-            if error is None:
-                self._delivered += 1
-                return
+            self._delivered = max(self._delivered, self._handed_over - self._failed - len(client))
+
+    def _on_failure(self, error: KafkaError, _: Message | None) -> None:
+        with self._lock:
+            self._failed += 1
             too_large = error.code() == KafkaError.MSG_SIZE_TOO_LARGE
             at_end = self._closed and error.code() in _PURGED
             self._dropped[TOO_LARGE if too_large else CLOSED if at_end else BROKER] += 1
@@ -245,7 +251,7 @@ class Delivery:
             if left := self._queued():
                 self._dropped[CLOSED] += left
             self._queue.clear()
-            self._bytes = self._in_client = 0
+            self._bytes = 0
 
     def _end_client(self) -> None:
         """Have it report everything that it still holds, and let it go."""
@@ -254,9 +260,14 @@ class Delivery:
         with contextlib.suppress(KafkaException):
             self._client.purge(blocking=False)
         deadline = time.monotonic() + _PURGE
-        while self._in_client and time.monotonic() < deadline:
+        while len(self._client) and time.monotonic() < deadline:
             with contextlib.suppress(KafkaException):
                 self._client.poll(_LOOK)
+        self._count(self._client)
+        if left := len(self._client):
+            with self._lock:
+                self._failed += left
+                self._dropped[CLOSED if self._closed else BROKER] += left
         self._client = None
 
     # -- the process -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streammon.commands import simulate_timing
 from streammon.commands.common import (
     Progress,
     add_command,
@@ -62,11 +63,15 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--drift-in", default="*/*", metavar="MODEL/LANE", help="only there; * for all (default */*)")
     parser.add_argument(
-        "--incidents", type=Path, metavar="FILE", help="write down what drifts where and from when on, for reports"
+        "--incidents",
+        type=Path,
+        metavar="FILE",
+        help="write down what drifts or falls silent, where and when, for reports",
     )
     parser.add_argument(
         "--pace", type=positive, metavar="N", help="events per second of wall time, to kafka (default: no limit)"
     )
+    simulate_timing.add(parser)
     parser.set_defaults(execute=execute)
 
 
@@ -81,12 +86,12 @@ def execute(args: argparse.Namespace) -> None:
             line(done, config.events)
 
         if args.to == KAFKA:
-            where = _to_kafka(settings, config, args.pace, progress)
+            records, where = _to_kafka(settings, config, args.pace, progress)
         else:
             from streammon.simulate.output import simulate_to_file
 
             check_output(Path(args.to))
-            simulate_to_file(config, Path(args.to), settings.topics.events, progress)
+            records = simulate_to_file(config, Path(args.to), settings.topics.events, progress)
             where = args.to
     if args.incidents is not None:
         from streammon import incidents
@@ -98,10 +103,10 @@ def execute(args: argparse.Namespace) -> None:
         for start in starts
     )
     drift = drift and f", {drift}"
-    series = f"{counted(config.models, 'model')} x {counted(len(config.lanes), 'lane')}"
-    series = f"{counted(config.models, 'model')} x {counted(len(config.lanes), 'lane')}"
+    series = f"{counted(config.models, 'model')} x {counted(len(config.every_lane), 'lane')}"
+    sent = "" if records == config.events else f" as {counted(records, 'record')}"
     times = f"{time_text(config.start)} to {time_text(config.end)}"
-    print(f"{counted(config.events, 'event')} of {series}, {times}{drift}, to {where}")
+    print(f"{counted(config.events, 'event')} of {series}, {times}{drift}, to {where}{sent}")
 
 
 def _config(args: argparse.Namespace) -> Simulation:
@@ -123,6 +128,7 @@ def _config(args: argparse.Namespace) -> Simulation:
         drift=tuple(kind for kind, _ in args.drift),
         drift_at=tuple(args.drift_at if share is None else share for _, share in args.drift) or args.drift_at,
         only=(model, lane or "*"),
+        timing=simulate_timing.timing(args),
     )
 
 
@@ -139,19 +145,20 @@ def _kinds(text: str) -> tuple[tuple[str, float | None], ...]:
 
 
 def _incidents(config: Simulation) -> list[Incident]:
-    """What drifts, for whoever reads results later; a lane for each model that the pattern means."""
+    """What drifts or falls silent, for whoever reads results later; one for each model that the pattern means."""
     from streammon.incidents import Incident
 
-    pattern, lane = config.only
-    models = [model for model in config.model_ids if fnmatchcase(model, pattern)]
+    drift = [(kind, start, None, config.only) for kind, start in config.onsets.items()]
+    gaps = [("gap", *gap.within(config.start, config.duration), config.timing.silent) for gap in config.timing.gaps]
     return [
-        Incident(kind=kind, model=model, lane=lane, start=start)
-        for kind, start in config.onsets.items()
-        for model in models
+        Incident(kind=kind, model=model, lane=lane, start=start, end=end)
+        for kind, start, end, (pattern, lane) in [*drift, *gaps]
+        for model in config.model_ids
+        if fnmatchcase(model, pattern)
     ]
 
 
-def _to_kafka(settings: Settings, config: Simulation, pace: float | None, progress: Any) -> str:
+def _to_kafka(settings: Settings, config: Simulation, pace: float | None, progress: Any) -> tuple[int, str]:
     from streammon.adapters.kafka.producer import KafkaProducer
     from streammon.settings import kafka_options
     from streammon.simulate.output import simulate_to_kafka
@@ -160,5 +167,5 @@ def _to_kafka(settings: Settings, config: Simulation, pace: float | None, progre
     bootstrap = str(options.pop("bootstrap.servers"))
     topic = settings.topics.events
     with KafkaProducer(bootstrap, topic, rate=pace, settings=options) as producer:
-        simulate_to_kafka(config, producer, progress)
-    return f"{topic} at {bootstrap}"
+        records = simulate_to_kafka(config, producer, progress)
+    return records, f"{topic} at {bootstrap}"

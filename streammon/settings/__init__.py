@@ -8,8 +8,8 @@ where secrets are revealed.
     layers.py        file, environment, command line, joined kafka.py         reserved and secret Kafka options
     problems.py      errors as lines for a person            measurements.py  names that a rule may watch
     kinds.py         what each kind of value accepts         section.py       what all mappings have in common
-    rules.py         keys of a rule, from its kind           model.py         the shape, checks across sections
-    convert.py       Settings to plan, Kafka options, YAML
+    rules.py         keys of a rule, from its kind           windows.py       windows, and the series they are for
+    model.py         the shape, checks across sections       convert.py       Settings to plan, Kafka options, YAML
 """
 
 from streammon.settings.convert import dump, kafka_options, plan

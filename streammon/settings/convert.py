@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import yaml
 from pydantic import SecretStr
 
 from streammon.core.baseline import Layout
+from streammon.core.outputs import OTHER, WindowSpec
 from streammon.core.plan import ModelShape, Plan, Policy
 from streammon.settings.decoding import decoding
 from streammon.settings.durations import microseconds
 from streammon.settings.model import Settings
 from streammon.settings.rules import series_cap
+from streammon.settings.windows import scopes, specs
 
 
 def plan(settings: Settings, topic: str | None = None) -> Plan:
@@ -20,9 +23,13 @@ def plan(settings: Settings, topic: str | None = None) -> Plan:
 
     `topic` is the input when it is not the one of the settings (a recorded file knows its own).
     """
-    return Plan(
+    the_plan = Plan(
         topic=settings.topics.events if topic is None else topic,
-        windows=tuple(sorted(settings.windows)),
+        windows=specs(settings.windows),
+        scopes=scopes(settings.windows),
+        rollups=tuple(sorted(set(settings.rollups))),
+        empty_windows=settings.empty_windows,
+        expire_after=microseconds(settings.expire_after),
         allowed_lateness=microseconds(settings.allowed_lateness),
         idle_grace=microseconds(settings.idle_grace),
         max_future_skew=microseconds(settings.max_future_skew),
@@ -32,8 +39,8 @@ def plan(settings: Settings, topic: str | None = None) -> Plan:
         decoding=decoding(settings.input),
         max_panes=settings.limits.panes_per_window,
         max_series=settings.limits.series_per_partition,
-        policy=_policy(settings),
     )
+    return replace(the_plan, policy=_policy(settings, the_plan.windows_of(OTHER)))
 
 
 def kafka_options(settings: Settings) -> dict[str, Any]:
@@ -47,11 +54,11 @@ def dump(settings: Settings) -> str:
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _policy(settings: Settings) -> Policy:
-    """The user's rules and series-cap, in order of their ids."""
+def _policy(settings: Settings, windows: tuple[WindowSpec, ...]) -> Policy:
+    """The user's rules and, unless `__other__` has no windows, series-cap; in order of their ids."""
     rules = {rule.id: rule for rule in settings.rules}
-    if settings.limits.series_alert:
-        built_in = series_cap(min(settings.windows))
+    if settings.limits.series_alert and windows:
+        built_in = series_cap(windows[0])
         rules.setdefault(built_in.id, built_in)
     return Policy(tuple(rules[name] for name in sorted(rules)))
 

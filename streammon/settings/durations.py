@@ -18,7 +18,7 @@ LONGEST = timedelta(days=36_500)  # sums of times and durations stay far inside 
 MICROSECOND = timedelta(microseconds=1)
 
 _DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) ?(d|h|m|s|ms|us)")
-_EVERY = re.compile(r"\s+every\s+")
+_WINDOW = re.compile(r"(?P<size>.+?)(?:\s+every\s+(?P<slide>.+?))?(?:\s+offset\s+(?P<sign>-?)(?P<offset>.+?))?")
 
 
 def microseconds(duration: timedelta) -> int:
@@ -62,28 +62,28 @@ def duration_text(duration: timedelta) -> str:
 
 
 def parse_window(value: Any) -> WindowSpec:
-    """A window from "SIZE" or "SIZE every SLIDE".
+    """A window from "SIZE [every SLIDE] [offset DURATION]"; it is aligned to the epoch plus the offset.
 
-    >>> parse_window("1m").text
-    '60000000/60000000/0'
+    >>> parse_window("1m").text, parse_window("1h every 5m").text, parse_window("1d offset -2h").text
+    ('60000000/60000000/0', '3600000000/300000000/0', '86400000000/86400000000/79200000000')
     """
     if isinstance(value, WindowSpec):
         return value
     if not isinstance(value, str):
         raise ValueError("should be a window such as 1m or 1h (the unit is needed)")
-    parts = _EVERY.split(value.strip())
-    if len(parts) > 2:
-        raise ValueError("should be a window such as 1m, with at most one `every`")
-    size = microseconds(parse_duration(parts[0]))
-    slide = microseconds(parse_duration(parts[-1]))
+    match = _WINDOW.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("should be a window such as 1m, 1h every 5m, or 1d offset -2h")
+    size = microseconds(parse_duration(match["size"]))
+    slide = size if match["slide"] is None else microseconds(parse_duration(match["slide"]))
     if size == 0 or slide == 0:
         raise ValueError("a window should be longer than 0s")
-    if slide != size:
-        raise ValueError("sliding windows are not built yet: write the size alone, for example 5m")
-    return WindowSpec(size, slide)
+    offset = microseconds(parse_duration(match["offset"] or 0))
+    return WindowSpec(size, slide, (-offset if match["sign"] else offset) % slide)
 
 
 def window_text(spec: WindowSpec) -> str:
     """The text that `parse_window` reads."""
-    size = duration_text(timedelta(microseconds=spec.size))
-    return size if spec.slide == spec.size else f"{size} every {duration_text(timedelta(microseconds=spec.slide))}"
+    size, slide, offset = (duration_text(timedelta(microseconds=length)) for length in spec)
+    every = "" if spec.slide == spec.size else f" every {slide}"
+    return size + every + (f" offset {offset}" if spec.offset else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
@@ -42,7 +43,7 @@ def _positive(duration: timedelta) -> timedelta:
 
 
 def _one_or_many(value: Any) -> Any:
-    return (value,) if isinstance(value, str | WindowSpec) else value
+    return (value,) if isinstance(value, str | Mapping) else value
 
 
 def _names(value: Any) -> Any:
@@ -56,7 +57,8 @@ def _names(value: Any) -> Any:
     return value
 
 
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names. Problems where one comes twice."""
     for index, name in enumerate(names):
         if name in names[:index]:
             raise Problems(((index,), "is named twice: keep one"))
@@ -96,13 +98,14 @@ def is_loopback(address: str) -> bool:
 
 OneOrMany = BeforeValidator(_one_or_many)  # a lone value for a list of one
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
-Names = Annotated[tuple[Text, ...], AfterValidator(_distinct)]
+Names = Annotated[tuple[Text, ...], AfterValidator(distinct)]
 Features = Annotated[Names, BeforeValidator(_names)]
 Topic = Annotated[str, AfterValidator(_topic)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Dimension = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=MAX_DIMENSION)]
 Whole = Annotated[int, BeforeValidator(_no_bool), Field(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=2**31 - 1)]
+Natural = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=2**31 - 1)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(duration_text)]
 Positive = Annotated[Duration, AfterValidator(_positive)]
 Window = Annotated[WindowSpec, BeforeValidator(parse_window), PlainSerializer(window_text)]

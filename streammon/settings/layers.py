@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -46,13 +46,15 @@ class Layer:
     base: Path  # relative paths start here
 
 
-def load(path: Path | None = None, overrides: Mapping[str, Any] = NOTHING) -> Settings:
+def load(path: Path | None = None, overrides: Mapping[str, Any] = NOTHING, policy: Path | None = None) -> Settings:
     """Settings from the file, the environment and `overrides` (the command line).
 
-    `overrides` are nested like the file; None means not given. Raises UsageError with one line per problem.
+    `overrides` are nested like the file; None means not given. The rules of another file of settings, `policy`, take
+    the place of all others. Raises UsageError with one line per problem.
     """
     layers = [] if path is None else [_file(path)]
     layers += [_environment(), _command_line(overrides)]
+    layers += [] if policy is None else [_rules(policy)]
     for layer in layers:
         _anchor(layer)
         _read_secrets(layer)
@@ -81,6 +83,16 @@ def _file(path: Path) -> Layer:
     if not isinstance(data, dict):
         raise UsageError(f"{path}:1: should be a mapping, one `key: value` per line")
     return Layer(data, lambda place: f"{path}:{document.line(place)}", path.parent)
+
+
+def _rules(path: Path) -> Layer:
+    """What makes the policy in a file of settings, which may hold nothing else."""
+    layer = _file(path)
+    if "rules" not in layer.data:
+        raise UsageError(f"{path}:1: has no `rules:`: write a policy as settings have it")
+    limits = layer.data.get("limits")
+    alert = {"series_alert": limits["series_alert"]} if isinstance(limits, dict) and "series_alert" in limits else {}
+    return replace(layer, data={"rules": layer.data["rules"], **({"limits": alert} if alert else {})})
 
 
 def _text(data: bytes) -> str:

@@ -6,21 +6,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from streammon.core.errors import UsageError
-from streammon.core.outputs import WindowSpec
-from streammon.core.plan import Plan
+from streammon.core.outputs import Rollup
 from streammon.core.rules import Rule
 from streammon.settings import kinds
 from streammon.settings.durations import duration_text, parse_window
 from streammon.settings.input import Input
 from streammon.settings.kafka import DEFAULTS, Option, certificate_problems, check_options
-from streammon.settings.kinds import Count, Duration, OneOrMany, Port, Positive, Text, Token, Topic, Window, is_loopback
+from streammon.settings.kinds import Count, Duration, OneOrMany, Port, Positive, Text, Token, Topic, is_loopback
 from streammon.settings.problems import Problems
 from streammon.settings.rules import RuleKeys, fit
 from streammon.settings.section import Section, given
+from streammon.settings.windows import WindowKeys, check_windows, not_rolled_up
 
 PREFIX = "STREAMMON_"
 DELIMITER = "__"
@@ -31,6 +30,7 @@ class Topics(Section):
     metrics: Topic = "streammon-metrics"
     alerts: Topic = "streammon-alerts"
     dead_letters: Topic = "streammon-dead-letters"
+    late: Topic | None = None  # late events are counted, and go nowhere else
     journal: Topic = "streammon-journal"
     changelog: Topic = "streammon-changelog"
 
@@ -38,6 +38,8 @@ class Topics(Section):
     def _all_different(self) -> Self:
         seen: dict[str, str] = {}
         for field, name in self:
+            if name is None:
+                continue
             if name in seen:
                 raise Problems(((field,), f"is the topic of {seen[name]} too: each needs its own"))
             seen[name] = field
@@ -128,10 +130,14 @@ class Settings(BaseSettings):
     insecure: bool = False
     input: Input = Input()
     limits: Limits = Limits()
-    windows: Annotated[tuple[Window, ...], OneOrMany] = (parse_window("1m"),)
+    windows: Annotated[tuple[WindowKeys, ...], OneOrMany] = (WindowKeys(window=parse_window("1m")),)
+    rollups: Annotated[tuple[Rollup, ...], OneOrMany, AfterValidator(kinds.distinct)] = ()
+    empty_windows: kinds.Natural = 0
     allowed_lateness: Duration = timedelta(seconds=10)
     idle_grace: Duration = timedelta(minutes=5)
     max_future_skew: Duration = timedelta(minutes=5)
+    idle_timeout: Positive = timedelta(minutes=1)
+    expire_after: Positive = timedelta(days=7)
     models: tuple[Model, ...] = ()
     baselines: Annotated[tuple[Path, ...], OneOrMany] = ()
     rules: tuple[RuleKeys, ...] = ()
@@ -154,18 +160,26 @@ class Settings(BaseSettings):
 
     @field_validator("windows")
     @classmethod
-    def _windows_fit(cls, windows: tuple[WindowSpec, ...], info: ValidationInfo) -> tuple[WindowSpec, ...]:
+    def _windows_fit(cls, windows: tuple[WindowKeys, ...], info: ValidationInfo) -> tuple[WindowKeys, ...]:
         limits: Limits = info.data.get("limits", Limits())
-        try:
-            Plan(topic="", windows=windows, allowed_lateness=0, max_panes=limits.panes_per_window)
-        except UsageError as error:
-            raise ValueError(str(error).removeprefix("windows: ")) from None
+        check_windows(windows, limits.panes_per_window)
         return windows
 
     @field_validator("rules")
     @classmethod
     def _rules_fit(cls, rules: tuple[Rule, ...], info: ValidationInfo) -> tuple[Rule, ...]:
-        return fit(rules, info.data.get("windows"))  # None: they are refused themselves
+        return fit(rules, info.data.get("windows"), info.data.get("rollups"))  # None: they are refused themselves
+
+    @model_validator(mode="after")
+    def _rollups_are_made(self) -> Self:
+        found = [
+            (("windows", index, *place), text)
+            for index, keys in enumerate(self.windows)
+            for place, text in not_rolled_up(keys.version, keys.lane, self.rollups)
+        ]
+        if found:
+            raise Problems(*found)
+        return self
 
     @model_validator(mode="after")
     def _certificates_are_checked(self) -> Self:

@@ -91,6 +91,7 @@ _TEXTS = {  # by pydantic's type of error
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
     "literal_error": "should be {expected}",
+    "enum": "should be {expected}",
     "greater_than_equal": "should be at least {ge}",
     "less_than_equal": "should be at most {le}",
     "tuple_type": "should be a list",

@@ -12,13 +12,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, BeforeValidator, PlainSerializer, PlainValidator, ValidationError, create_model
 
-from streammon.core.outputs import OTHER, WindowSpec
+from streammon.core.outputs import OTHER, Rollup, WindowSpec
 from streammon.core.rules import RULES, Rule, Threshold, base
 from streammon.settings import kinds
 from streammon.settings.durations import duration_text, microseconds, parse_duration, parse_window, window_text
 from streammon.settings.measurements import has_feature
 from streammon.settings.problems import Place, Problems, found, unknown
 from streammon.settings.section import Section
+from streammon.settings.windows import WindowKeys, covers, not_rolled_up, specs
 
 THE_ONLY_WINDOW = ""  # of a rule that names none, until `fit` knows it
 
@@ -44,6 +45,7 @@ SPELLINGS: Mapping[Any, Any] = {  # type of a rule's field: how it is written
     base.WindowText: Annotated[str, BeforeValidator(_window), PlainSerializer(_window_text)],
     base.Name: kinds.Measurement,
     base.Count: kinds.Count,
+    base.Natural: kinds.Natural,
     str: kinds.Text,
     bool: bool,
     int: kinds.Whole,
@@ -100,9 +102,11 @@ def write(rule: Rule) -> dict[str, Any]:
     return keys.model_dump(mode="json", exclude_none=True)
 
 
-def fit(rules: tuple[Rule, ...], windows: tuple[WindowSpec, ...] | None) -> tuple[Rule, ...]:
-    """Rules that agree with each other and with the windows, where those are known."""
-    names = {spec.text: window_text(spec) for spec in windows or ()}
+def fit(
+    rules: tuple[Rule, ...], windows: tuple[WindowKeys, ...] | None, rollups: tuple[Rollup, ...] | None
+) -> tuple[Rule, ...]:
+    """Rules that agree with each other, and with the windows and roll-ups, where those are known."""
+    names = {spec.text: window_text(spec) for spec in specs(windows or ())}
     problems: list[tuple[Place, str]] = []
     fitting: list[Rule] = []
     for index, rule in enumerate(rules):
@@ -113,7 +117,13 @@ def fit(rules: tuple[Rule, ...], windows: tuple[WindowSpec, ...] | None) -> tupl
         elif windows is not None and rule.window not in (THE_ONLY_WINDOW, *names):
             said = f"should be one of windows ({', '.join(names.values())}), or be added there"
             problems.append(((index, "window"), said))
-        fitting.append(replace(rule, window=rule.window or next(iter(names), THE_ONLY_WINDOW)))
+        fitted = replace(rule, window=rule.window or next(iter(names), THE_ONLY_WINDOW))
+        if windows is not None and fitted.window in names and not covers(windows, fitted):
+            said = f"{names[fitted.window]} is for none of the series that this rule is for, so it would never fire"
+            problems.append(((index, "window"), said))
+        if rollups is not None:
+            problems += [((index, *place), said) for place, said in not_rolled_up(rule.version, rule.lane, rollups)]
+        fitting.append(fitted)
     if problems:
         raise Problems(*problems)
     return tuple(fitting)

@@ -4,6 +4,7 @@
     images       scikit-learn's digits, the pictures that arrive, and their 16 summary statistics
     network      the classifier: training, inference
     drift        what each kind of drift changes
+    timing       when predictions are made and their records arrive
     stream       events as columns, chunk by chunk: a pure function of the configuration
     partitioner  Kafka's partition of a key
     output       to a file of envelopes, to Kafka

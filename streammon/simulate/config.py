@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from streammon.core.errors import UsageError
+from streammon.simulate.timing import BATCH_LANE, Timing
 
 DRIFT_KINDS = ("covariate", "class_mix", "embedding", "latency", "errors", "missing")
 VERSION = "v1"
 
 MICROSECONDS = 1_000_000  # in a second
-MAX_DISORDER = 2 * MICROSECONDS  # the longest delay between a prediction and its record
 
 # Without `rate` and `span`, a window of a minute holds about this many events of a series: enough for a drift test of
 # ten groups, few enough that an hour of forty series takes two minutes to make.
@@ -39,6 +39,7 @@ class Simulation:
     drift: tuple[str, ...] = ()  # any of DRIFT_KINDS
     drift_at: float | tuple[float, ...] = 0.5  # kinds begin after this share of the span, or each after its, and last
     only: tuple[str, str] = ("*", "*")  # drift touches models like this pattern, in this lane (* for every lane)
+    timing: Timing = field(default_factory=Timing)
 
     def __post_init__(self) -> None:
         for name in ("events", "models", "partitions"):
@@ -57,6 +58,8 @@ class Simulation:
             raise UsageError(f"simulate: a lane is named twice in {','.join(self.lanes)}")
         if "*" in self.lanes:
             raise UsageError("simulate: `*` is no lane: it is the name of the roll-up over all lanes")
+        if self.timing.batch and BATCH_LANE in self.lanes:
+            raise UsageError(f"simulate: `{BATCH_LANE}` is the lane of the nightly job; give the others another name")
 
     def _check_time(self) -> None:
         if self.rate is not None and self.span is not None:
@@ -64,7 +67,7 @@ class Simulation:
         for name, value in (("rate", self.rate), ("span", self.span)):
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"simulate: the {name} is {value}; it must be greater than 0")
-        if self.start <= MAX_DISORDER:
+        if self.start <= self.timing.reach:
             raise UsageError("simulate: the stream would begin before 1970; give a later end or a shorter span")
 
     def _check_drift(self) -> None:
@@ -78,15 +81,22 @@ class Simulation:
                 raise UsageError(f"simulate: drift_at is {share}; it must be at least 0 and less than 1")
         if isinstance(self.drift_at, tuple) and len(self.drift_at) != len(self.drift):
             raise UsageError(f"simulate: drift_at has {len(self.drift_at)} shares for {len(self.drift)} kinds of drift")
-        pattern, lane = self.only
-        if not any(fnmatchcase(model, pattern) for model in self.model_ids):
-            raise UsageError(f"simulate: drift only in {pattern!r}, but the models are {self.model_ids[0]}, ...")
-        if lane != "*" and lane not in self.lanes:
-            raise UsageError(f"simulate: drift only in lane {lane!r}, but the lanes are {', '.join(self.lanes)}")
+        for what, (pattern, lane) in (("drift", self.only), ("gaps", self.timing.silent)):
+            if not any(fnmatchcase(model, pattern) for model in self.model_ids):
+                raise UsageError(f"simulate: {what} only in {pattern!r}, but the models are {self.model_ids[0]}, ...")
+            if lane not in ("*", *self.every_lane):
+                raise UsageError(
+                    f"simulate: {what} only in lane {lane!r}, but the lanes are {', '.join(self.every_lane)}"
+                )
 
     @property
     def model_ids(self) -> tuple[str, ...]:
         return tuple(f"digits-{number}" for number in range(self.models))
+
+    @property
+    def every_lane(self) -> tuple[str, ...]:
+        """The lanes, and that of the nightly job."""
+        return (*self.lanes, BATCH_LANE) if self.timing.batch else self.lanes
 
     @property
     def lane_shares(self) -> tuple[float, ...]:

@@ -20,10 +20,10 @@ _REPORT_EVERY = 200  # events
 Progress = Callable[[int, float], None]  # events done, events per second of wall time so far
 
 
-def simulate_to_file(config: Simulation, path: Path, topic: str = TOPIC, progress: Progress | None = None) -> None:
+def simulate_to_file(config: Simulation, path: Path, topic: str = TOPIC, progress: Progress | None = None) -> int:
     """Write what a broker would have recorded: offsets from 0 in each partition, time stamped when appended.
 
-    Equal configurations and topics give equal bytes. The file appears when it is complete.
+    Equal configurations and topics give equal bytes. The file appears when it is complete. Returns how many records.
     """
     chunks, report = stream(config), _Reporter(progress)
     sync = blake2b(f"{config!r} {topic}".encode(), digest_size=16).digest()
@@ -32,10 +32,11 @@ def simulate_to_file(config: Simulation, path: Path, topic: str = TOPIC, progres
         for chunk in chunks:
             writer.write(_envelopes(chunk, topic, offsets))
             report(len(chunk))
+    return report.done
 
 
-def simulate_to_kafka(config: Simulation, producer: KafkaProducer, progress: Progress | None = None) -> None:
-    """Send the stream, at the producer's rate; returns when everything is delivered.
+def simulate_to_kafka(config: Simulation, producer: KafkaProducer, progress: Progress | None = None) -> int:
+    """Send the stream, at the producer's rate; returns how many records when everything is delivered.
 
     The topic, and with it the number of partitions, is the producer's; `config.partitions` is not looked at.
     """
@@ -47,6 +48,7 @@ def simulate_to_kafka(config: Simulation, producer: KafkaProducer, progress: Pro
             producer.send(part)
             report(len(part))
     producer.flush()
+    return report.done
 
 
 def _envelopes(chunk: Chunk, topic: str, offsets: list[int]) -> Iterator[Envelope]:
@@ -61,10 +63,10 @@ class _Reporter:
     """Counts events and tells the caller."""
 
     def __init__(self, progress: Progress | None) -> None:
-        self._progress, self._done = progress, 0
+        self._progress, self.done = progress, 0
         self._started = time.monotonic()
 
     def __call__(self, events: int) -> None:
-        self._done += events
+        self.done += events
         if self._progress is not None:
-            self._progress(self._done, self._done / max(time.monotonic() - self._started, 1e-9))
+            self._progress(self.done, self.done / max(time.monotonic() - self._started, 1e-9))

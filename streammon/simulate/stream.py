@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from streammon.adapters.event_encoder import Coded, EventColumns, Lists
 from streammon.core.errors import UsageError
 from streammon.simulate import drift
-from streammon.simulate.config import DRIFT_KINDS, MAX_DISORDER, VERSION, Simulation
+from streammon.simulate.config import DRIFT_KINDS, VERSION, Simulation
 from streammon.simulate.hashing import digits, hash_rows, mix
 from streammon.simulate.images import CLASSES, FEATURE_NAMES, expose, load_scans, summarise
 from streammon.simulate.partitioner import partition_of
+from streammon.simulate.timing import Course
 
 CHUNK = 10_000  # events
 CLASS_NAMES = tuple(str(number) for number in range(CLASSES))
@@ -29,20 +30,16 @@ GAUGES_EVERY = 10  # one event in ten carries gauges
 DEADLINE_MS = 1_000.0  # of a request; one that ran into it took that long
 NEVER = np.iinfo(np.int64).max  # when drift that is not asked for begins
 
-_USUAL_DELAY_US = 5_000  # median, from the prediction to its record
-_LATE_SHARE = 0.01  # of events, sent again and up to MAX_DISORDER late
 _LATENCY_MS = 12.0  # median in the first lane; each further lane is slower
 _LANE_FACTOR = 1.15
 _LATENCY_LOG_SD = 0.35
 _CLIENTS = {"web": 0.5, "android": 0.25, "ios": 0.2, "batch": 0.05}
 _REGIONS = {"eu": 0.5, "us": 0.3, "ap": 0.2}
 
-Times = NDArray[np.int64]  # microseconds since the epoch
-
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive records."""
+    """Consecutive records, in the order in which they arrive."""
 
     columns: EventColumns
     key: list[bytes]  # model_id
@@ -76,20 +73,25 @@ class Service:
         self._spread = self._network.infer(training.pixels).embedding.std(axis=0)
         self._keys = [model.encode() for model in config.model_ids]
         self._partitions = np.array([partition_of(key, config.partitions) for key in self._keys])
-        self._drift_models = np.array([fnmatchcase(model, config.only[0]) for model in config.model_ids])
-        self._drift_lanes = np.array([config.only[1] in ("*", lane) for lane in config.lanes])
+        self._course = Course(config.timing, config.start, config.duration, config.events, config.seed)
+        self._drifting = _Series(config, config.only)
+        self._silenced = _Series(config, config.timing.silent)
         self._commits = tuple(_sha1(f"{model} {VERSION} {config.seed}".encode()) for model in config.model_ids)
         self._data_hash = _sha1(training.pixels.tobytes())
         self._users = tuple(digits(mix(np.arange(1, USERS + 1, dtype=np.uint64))).astype(str).tolist())
 
     def serve(self, first: int, end: int) -> Chunk:
-        """The events with numbers first to end - 1; they must be one chunk of the stream."""
+        """The records of the events with numbers first to end - 1; these must be one chunk of the stream."""
         config, n = self._config, end - first
-        times, routing, input_, outcomes, sources = np.random.default_rng((config.seed, first)).spawn(5)
-        arrival, ts = self._times(first, end, times)
+        random = np.random.default_rng((config.seed, first))
+        times, routing, input_, outcomes, sources, delivery = random.spawn(6)
+        arrival, made = self._course.moments(np.arange(first, end), times)
         model = routing.integers(config.models, size=n)
         lane = _draw(config.lane_shares, routing, n)
-        there = self._drift_models[model] & self._drift_lanes[lane]
+        job = delivery.random(n) < config.timing.batch
+        lane[job] = len(config.lanes)
+        ts = self._course.clocks(made, job, delivery)
+        there = self._drifting.of(model, lane)
         onsets = config.onsets
         rows = {kind: there & (ts >= onsets.get(kind, NEVER)) for kind in DRIFT_KINDS}
 
@@ -110,7 +112,7 @@ class Service:
             req_id=digits(mix(number + mix(np.array([config.seed], np.uint64)))),
             model_id=Coded(model, config.model_ids),
             model_version=_constant(VERSION, n),
-            lane=Coded(lane, config.lanes),
+            lane=Coded(lane, config.every_lane),
             data_hash=_constant(self._data_hash, n),
             git_commit=Coded(model, self._commits),
             user_id_hash=Coded((USERS * sources.random(n) ** 2).astype(np.int64), self._users),  # some ask more often
@@ -127,28 +129,29 @@ class Service:
             gauges=_gauges(sources, rows["latency"]),
             has_gauges=number % GAUGES_EVERY == 0,
         )
+        lost = self._course.gaps(made) & self._silenced.of(model, lane)
+        row, at = self._course.records(arrival, lost, delivery)
         return Chunk(
-            columns=columns,
-            key=[self._keys[code] for code in model.tolist()],
-            partition=self._partitions[model],
-            timestamp=arrival // 1000,
-            label=self._scans.label[scan],
-            drifted=np.logical_or.reduce(list(rows.values())),
+            columns=columns if len(row) == n and not config.timing.duplicates else columns.take(row),
+            key=[self._keys[code] for code in model[row].tolist()],
+            partition=self._partitions[model[row]],
+            timestamp=at // 1000,
+            label=self._scans.label[scan][row],
+            drifted=np.logical_or.reduce(list(rows.values()))[row],
         )
 
-    def _times(self, first: int, end: int, rng: np.random.Generator) -> tuple[Times, Times]:
-        """When records arrive, and when their predictions were made: microseconds since the epoch.
 
-        Event i arrives at a random moment of the i-th of `events` equal slots, so arrivals never go back. Its
-        prediction is some milliseconds older, or, where the record had to be sent again, up to MAX_DISORDER.
-        """
-        config, n = self._config, end - first
-        slot = config.duration / config.events
-        arrival = config.start + ((np.arange(first, end) + rng.random(n)) * slot).astype(np.int64)
-        usual = _USUAL_DELAY_US * rng.lognormal(0, 0.5, n)
-        late = rng.random(n) * MAX_DISORDER
-        delay = np.where(rng.random(n) < _LATE_SHARE, late, usual)
-        return arrival, arrival - np.clip(delay, 1_000, MAX_DISORDER).astype(np.int64)
+class _Series:
+    """Some of the series: models like a pattern, in one lane or all."""
+
+    def __init__(self, config: Simulation, place: tuple[str, str]) -> None:
+        self._models = np.array([fnmatchcase(model, place[0]) for model in config.model_ids])
+        self._lanes = np.array([place[1] in ("*", lane) for lane in config.every_lane])
+
+    def of(self, model: NDArray[np.int64], lane: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which events are of them."""
+        there: NDArray[np.bool_] = self._models[model] & self._lanes[lane]
+        return there
 
 
 def _draw(shares: Sequence[float], rng: np.random.Generator, n: int) -> NDArray[np.int64]:

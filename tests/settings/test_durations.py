@@ -49,23 +49,53 @@ def test_what_is_no_duration(value: object) -> None:
         parse_duration(value)
 
 
-@given(durations.filter(bool))
-def test_windows_are_read_back(size: timedelta) -> None:
-    window = parse_window(duration_text(size))
+@given(durations.filter(bool), durations.filter(bool), durations, st.booleans())
+def test_windows_are_read_back(size: timedelta, slide: timedelta, offset: timedelta, back: bool) -> None:
+    """Size and slide are as written; the offset is the same up to whole slides."""
+    sign = "-" if back else ""
+    window = parse_window(f"{duration_text(size)} every {duration_text(slide)} offset {sign}{duration_text(offset)}")
+    micro = timedelta(microseconds=1)
+    assert (window.size, window.slide) == (size // micro, slide // micro)
+    assert 0 <= window.offset < window.slide
+    assert (window.offset - (-offset if back else offset) // micro) % window.slide == 0
     assert parse_window(window_text(window)) == window
 
 
-def test_a_window_that_slides_by_its_size_is_a_window() -> None:
-    assert parse_window("5m every 300s") == parse_window("5m")
+@pytest.mark.parametrize(
+    "text, window",
+    [
+        ("1m", (60, 60, 0)),
+        ("5m every 1m", (300, 60, 0)),
+        ("5m  every\t300s", (300, 300, 0)),
+        ("1d offset -2h", (86_400, 86_400, 79_200)),  # begins at 22:00 UTC: midnight in Berlin's summer
+        ("1d offset 22h", (86_400, 86_400, 79_200)),
+        ("1d every 1h offset 90m", (86_400, 3_600, 1_800)),
+        (" 90s offset 90s ", (90, 90, 0)),
+    ],
+)
+def test_windows(text: str, window: tuple[int, int, int]) -> None:
+    """Size, slide and offset, seconds."""
+    assert tuple(length / 1_000_000 for length in parse_window(text)) == window
+
+
+@pytest.mark.parametrize("text", ["5m", "5m every 1m", "1d offset 22h", "1d every 1h offset 30m"])
+def test_a_window_is_shown_as_short_as_it_can_be_written(text: str) -> None:
+    assert window_text(parse_window(text)) == text
 
 
 @pytest.mark.parametrize(
     "value, said",
     [
-        ("5m every 1m", "sliding windows are not built yet"),
         ("0s", "longer than 0s"),
+        ("1m every 0s", "longer than 0s"),
         ("5m every", "should be a duration"),
-        ("1m every 1m every 1m", "at most one"),
+        ("1m every 1m every 1m", "should be a duration"),
+        ("1d offset", "should be a duration"),
+        ("1d offset -", "should be a duration"),
+        ("1d offset --2h", "should be a duration"),
+        ("1d offset 2h every 1h", "should be a duration"),
+        ("every 1m", "should be a duration"),
+        ("", "such as 1m, 1h every 5m, or 1d offset -2h"),
         (60, "the unit is needed"),
     ],
 )

@@ -23,7 +23,7 @@ def test_nothing_given_is_the_defaults() -> None:
     assert settings.group == "streammon"
     assert settings.topics.events == "inference-events"
     assert settings.kafka == {"bootstrap.servers": "localhost:9092"}
-    assert [window.text for window in settings.windows] == ["60000000/60000000/0"]
+    assert [keys.window.text for keys in settings.windows] == ["60000000/60000000/0"]
     assert settings.delivery.commit_interval == timedelta(seconds=1)
 
 
@@ -47,13 +47,13 @@ def test_none_on_the_command_line_is_not_given(write: Write) -> None:
 
 def test_a_list_replaces_a_list(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMMON_WINDOWS", "[5m]")
-    assert [window.size for window in load(write("windows: [1m, 1h]")).windows] == [300_000_000]
+    assert [keys.window.size for keys in load(write("windows: [1m, 1h]")).windows] == [300_000_000]
 
 
 @pytest.mark.parametrize(
     "name, value, read",
     [
-        ("STREAMMON_WINDOWS", "2m", lambda s: [w.size for w in s.windows] == [120_000_000]),
+        ("STREAMMON_WINDOWS", "2m", lambda s: [keys.window.size for keys in s.windows] == [120_000_000]),
         ("STREAMMON_WINDOWS", '["1m", "1h"]', lambda s: len(s.windows) == 2),
         ("STREAMMON_INSECURE", "true", lambda s: s.insecure is True),
         ("STREAMMON_DELIVERY__MAX_BATCH", "17", lambda s: s.delivery.max_batch == 17),
@@ -138,7 +138,7 @@ def test_the_example_loads_and_shows_every_key() -> None:
     path = ROOT / "streammon.example.yaml"
     example = load(path)
     data = yaml.safe_load(path.read_text())
-    commented = {"instance", "input.schemas", "input.mapping", "input.defaults", "telemetry.token"}
+    commented = {"instance", "topics.late", "input.schemas", "input.mapping", "input.defaults", "telemetry.token"}
     assert keys(Settings, data) == commented
     assert all(f"# {key.split('.')[-1]}:" in path.read_text() for key in commented)
     assert example.model_copy(update={"models": (), "rules": ()}) == Settings()

@@ -9,10 +9,11 @@ import pytest
 
 from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.core.errors import Code, UsageError
-from streammon.core.outputs import Series
-from streammon.core.plan import Plan
+from streammon.core.outputs import Measurement, Rollup, Series
+from streammon.core.plan import Plan, Scope
 from streammon.core.rules import Threshold
 from streammon.settings import dump, load, plan
+from streammon.settings.durations import parse_window
 from tests.docs.pages import blocks
 from tests.settings.helpers import Write
 
@@ -60,6 +61,77 @@ def test_every_policy_watches_the_limit_on_series(base: Plan) -> None:
     assert (rule.severity, rule.action) == ("P2", "ticket")
 
 
+@pytest.mark.parametrize(
+    "windows, seen_in",
+    [
+        ("[{window: 1m, model: a}, 1h, 1d]", "1h"),
+        ("[{window: 1m, model: a}, {window: 1h, model: __other__}]", "1h"),
+        ("[{window: 1m, model: a}]", None),
+    ],
+)
+def test_the_limit_is_watched_in_a_window_that_other_has(windows: str, seen_in: str | None, write: Write) -> None:
+    rules = plan(load(write(f"windows: {windows}"))).policy.rules
+    assert [rule.window for rule in rules] == ([] if seen_in is None else [parse_window(seen_in).text])
+
+
+def test_windows_say_which_series_they_are_for(write: Write) -> None:
+    """A mapping where a text would be for all; two of one window name more series than one."""
+    text = """
+rollups: [model, lanes]
+empty_windows: 3
+expire_after: 2d
+windows:
+- 1m
+- {window: 1h every 5m, model: "fraud-*", version: "*", lane: prod}
+- {window: 1h every 5m, model: "fraud-*", lane: "[*]"}
+- 1d offset -2h
+"""
+    settings = load(write(text))
+    the_plan = plan(settings)
+    hour = parse_window("1h every 5m")
+    assert the_plan.windows == (parse_window("1m"), hour, parse_window("1d offset 22h"))
+    assert the_plan.scopes == (Scope(hour, "fraud-*", "*", "[*]"), Scope(hour, "fraud-*", "*", "prod"))
+    assert the_plan.rollups == (Rollup.LANES, Rollup.MODEL)
+    assert (the_plan.empty_windows, the_plan.expire_after) == (3, 172_800_000_000)
+    assert load(write(dump(settings))) == settings
+    lone = load(write("windows: {window: 5m, lane: prod}"))
+    assert plan(lone).scopes == (Scope(parse_window("5m"), lane="prod"),)
+    assert load(write(dump(lone))) == lone
+
+
+@pytest.mark.parametrize("of", ["fraud-eu", "fraud-*", "*-eu", "*", "[f]raud-eu", "fraud-e?"])
+def test_a_rule_may_meet_its_window(of: str, write: Write) -> None:
+    """Where patterns leave it open whether some model is meant by both, nothing is refused."""
+    rule = f"{{id: a, measurement: latency.p95, above: 1, window: 1h, model: '{of}'}}"
+    load(write(f"windows: [1m, {{window: 1h, model: 'fraud-*'}}]\nrules: [{rule}]"))
+
+
+@pytest.mark.parametrize(
+    "scope, rule",
+    [
+        ("model: fraud", "model: 'credit*'"),
+        ("model: 'fraud-*'", "model: 'credit-*'"),
+        ("lane: prod", "lane: canary"),
+        ("lane: prod", "lane: '[*]'"),
+        ("lane: '[*]'", "lane: '*'"),
+        ("version: v1", "model: __other__"),
+        ("model: __other__", "model: '*'"),
+    ],
+)
+def test_a_rule_that_never_meets_its_window_is_refused(scope: str, rule: str, write: Write) -> None:
+    rules = f"[{{id: a, measurement: latency.p95, above: 1, window: 1h, {rule}}}]"
+    with pytest.raises(UsageError, match=r":2: rules\[0\].window: 1h is for none of the series that this rule is for"):
+        load(write(f"rollups: lanes\nrules: {rules}\nwindows: [1m, {{window: 1h, {scope}}}]"))
+
+
+def test_a_rule_about_empty_windows(write: Write) -> None:
+    """`min_samples: 0` is the only way to watch silence."""
+    rules = "rules: [{id: silent, measurement: traffic.count, below: 1, min_samples: 0}]"
+    silent = plan(load(write(f"empty_windows: 5\n{rules}"))).policy.rules[-1]
+    assert (silent.id, silent.min_samples) == ("silent", 0)
+    assert silent.violates(Measurement("traffic.count", 0.0, n=0)) is True
+
+
 def test_the_rule_about_the_limit_can_be_replaced_or_switched_off(write: Write) -> None:
     own = "rules: [{id: series-cap, measurement: traffic.count, model: __other__, above: 99, severity: P1}]"
     [rule] = plan(load(write(own))).policy.rules
@@ -71,7 +143,7 @@ def test_the_rule_about_the_limit_can_be_replaced_or_switched_off(write: Write) 
 def test_limits(write: Write) -> None:
     limited = plan(load(write("limits: {series_per_partition: 7, panes_per_window: 60}\nwindows: [1m, 1h]")))
     assert (limited.max_series, limited.max_panes) == (7, 60)
-    with pytest.raises(UsageError, match=r"3600000000/\S+ would have 60 panes of 60 s.*limits.panes_per_window \(59\)"):
+    with pytest.raises(UsageError, match=r":2: windows\[1\]: 1h would have 60 panes of 60 s.*panes_per_window \(59\)"):
         load(write("limits: {panes_per_window: 59}\nwindows: [1m, 1h]"))
     with pytest.raises(UsageError, match=r"allowed_lateness.*61 panes of 1 s.*limits.panes_per_window \(60\)"):
         plan(load(write("limits: {panes_per_window: 60}\nwindows: [1s]\nallowed_lateness: 61s")))
@@ -118,10 +190,12 @@ topics: {events: in}
         "device: cpu",
         "insecure: true",
         "baselines: [somewhere]",
+        "idle_timeout: 5s",  # it decides through the journal
     ],
 )
 def test_what_changes_no_result_changes_no_hash(more: str, base: Plan, write: Write) -> None:
     assert plan(load(write(f"{BASE}{more}\n"))) == base
+    assert plan(load(write(BASE.replace("events: in", "events: in, late: others")))) == base
 
 
 @pytest.mark.parametrize(
@@ -134,6 +208,12 @@ def test_what_changes_no_result_changes_no_hash(more: str, base: Plan, write: Wr
         ("allowed_lateness: 60s", "allowed_lateness: 60s\nlimits: {series_per_partition: 999}"),
         ("allowed_lateness: 60s", "allowed_lateness: 60s\nlimits: {panes_per_window: 999}"),
         ("allowed_lateness: 60s", "allowed_lateness: 60s\nmax_future_skew: 1m"),
+        ("allowed_lateness: 60s", "allowed_lateness: 60s\nrollups: [lanes]"),
+        ("allowed_lateness: 60s", "allowed_lateness: 60s\nempty_windows: 1"),
+        ("allowed_lateness: 60s", "allowed_lateness: 60s\nexpire_after: 1d"),
+        ("windows: [1m, 1h]", "windows: [1m, 1h every 30m, 1h]"),
+        ("windows: [1m, 1h]", "windows: [1m, 1h, {window: 1d, model: a}]"),
+        ("windows: [1m, 1h]", "windows: [1m, {window: 1h, model: 'a*'}, {window: 1h, model: b}]"),
         ("features: 2", "features: 3"),
         ("classes: [x, y]", "classes: [y, x]"),
         ("latency_ms: took", "latency_ms: duration"),

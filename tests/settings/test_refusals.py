@@ -59,10 +59,35 @@ REFUSALS = {  # file: what is said
     "input: {schemas: [3]}": "FILE:1: input.schemas[0]: should be a path",
     "input: {schemas: 3}": "FILE:1: input.schemas: should be a list of files, or a mapping of ids to files",
     "windows: []": "FILE:1: windows: at least one window is needed, for example 1m",
-    "windows: [1m, 60s]": "FILE:1: windows: a window is named twice",
-    "windows:\n- 1m\n- 5m every 1m": "FILE:3: windows[1]: sliding windows are not built yet: ",
-    "windows: [1h, 1ms]": "FILE:1: windows: 3600000000/3600000000/0 would have ",
-    "windows: {a: 1}": "FILE:1: windows: should be a list",
+    "windows:\n- 1m\n- 60s": "FILE:3: windows[1]: 1m is named twice: keep one",
+    "windows: [{window: 1m, lane: a}, {lane: a, window: 60s}]": "FILE:1: windows[1]: 1m is named twice: keep one",
+    "windows:\n- 1m\n- window: 60s\n  model: a": (
+        "FILE:3: windows[1]: 1m is for every series already: keep one of the two"
+    ),
+    "windows:\n- 1m\n- 1m every 2m": "FILE:3: windows[1]: 1m every 2m would leave times that no window covers: ",
+    "windows:\n- 1ms\n- 60m every 30m": (
+        "FILE:3: windows[1]: 1h every 30m would have 3600000 panes of 0.001 s, more than limits.panes_per_window ("
+    ),
+    "windows: [5]": "FILE:1: windows[0]: should be a window such as 1m or 1h (the unit is needed)",
+    "windows: [1m offset 1]": "FILE:1: windows[0]: should be a duration such as ",
+    "windows:\n- 1m\n- window: 1h\n  modle: a": "FILE:4: windows[1].modle: unknown key; did you mean model?",
+    "windows:\n- 1m\n- {model: a}": "FILE:3: windows[1].window: is required, and missing",
+    "windows:\n- window: soon": "FILE:2: windows[0].window: should be a duration such as ",
+    "windows:\n- window: 1m\n  lane: '[*]'": (
+        "FILE:3: windows[0].lane: [*] means a roll-up that is not made: add lanes to rollups"
+    ),
+    "rollups: [lanes]\nwindows:\n- window: 1m\n  version: '[*]'": (
+        "FILE:4: windows[0].version: [*] means a roll-up that is not made: add versions to rollups"
+    ),
+    "rollups: [lanes, versions]\nwindows: {window: 1m, version: '[*]', lane: '[*]'}": (
+        "FILE:2: windows[0].lane: [*] means a roll-up that is not made: add model to rollups"
+    ),
+    "rollups: lane": "FILE:1: rollups[0]: should be 'lanes', 'versions' or 'model'",
+    "rollups: [lanes, model, lanes]": "FILE:1: rollups[2]: is named twice: keep one",
+    "empty_windows: -1": "FILE:1: empty_windows: should be at least 0",
+    "idle_timeout: 0s": "FILE:1: idle_timeout: should be longer than 0s",
+    "expire_after: 7": "FILE:1: expire_after: a duration needs a unit: write 10s, not 10",
+    "topics:\n  late: streammon-alerts": "FILE:2: topics.late: is the topic of alerts too: each needs its own",
     "allowed_lateness: 10": "FILE:1: allowed_lateness: a duration needs a unit: write 10s, not 10",
     "idle_grace: soon": "FILE:1: idle_grace: should be a duration such as 200ms, 90s, 1m, 1h or 1d",
     "models:\n- features: 3": "FILE:2: models[0].match: is required, and missing",
@@ -103,8 +128,15 @@ REFUSALS = {  # file: what is said
     "rules:\n- id: a\n  measurement: latency.p95\n  above: 1\n  window: 5m": (
         "FILE:5: rules[0].window: should be one of windows (1m), or be added there"
     ),
-    "rules: [{id: a, measurement: latency.p95, above: 1, min_samples: 0}]": (
-        "FILE:1: rules[0].min_samples: should be at least 1"
+    "rules: [{id: a, measurement: latency.p95, above: 1, min_samples: -1}]": (
+        "FILE:1: rules[0].min_samples: should be at least 0"
+    ),
+    "windows: [1m, {window: 1h, model: 'fraud-*'}]\nrules:\n- id: a\n  measurement: latency.p95\n  above: 1\n"
+    "  window: 1h\n  model: credit-eu": (
+        "FILE:6: rules[0].window: 1h is for none of the series that this rule is for, so it would never fire"
+    ),
+    "rules:\n- id: a\n  measurement: latency.p95\n  above: 1\n  lane: '[*]'": (
+        "FILE:5: rules[0].lane: [*] means a roll-up that is not made: add lanes to rollups"
     ),
     "delivery:\n  session_timeout: 12s": (
         "FILE:1: delivery.transaction_timeout: should be shorter than session_timeout (12s)"
@@ -182,9 +214,23 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 KEYS = [*Settings.model_fields, "match", "features", "classes", "embedding", "id", "measurement", "above", "window"]
-KEYS += ["framing", "schemas", "mapping", "ts", "sasl.password", "sasl.password_file", "ssl.ca.location", "group.id"]
+KEYS += [
+    "model",
+    "version",
+    "lane",
+    "framing",
+    "schemas",
+    "mapping",
+    "ts",
+    "sasl.password",
+    "sasl.password_file",
+    "ssl.ca.location",
+    "group.id",
+]
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
-VALUES |= st.sampled_from(["1m", "1m every 1s", "latency.p95", "~nobody/x", "feature.psi", "raw", "*", b"x"])
+VALUES |= st.sampled_from(
+    ["1m", "1m every 1s", "1d offset -2h", "[*]", "lanes", "latency.p95", "~nobody/x", "feature.psi", "raw", "*", b"x"]
+)
 ANYTHING = st.recursive(
     VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
 )

@@ -125,6 +125,14 @@ def test_fastavro_reads_what_the_columns_hold(seed: int) -> None:
     assert [read(value) for value in encode(columns)] == expected(columns)
 
 
+def test_rows_that_are_taken_are_encoded_as_they_were() -> None:
+    """In another order, several times, or none; every column goes along."""
+    columns = awkward(4)
+    every = encode(columns)
+    for rows in ([3, 1, 3, N - 1], [], list(range(N))):
+        assert encode(columns.take(np.array(rows, np.int64))) == [every[row] for row in rows]
+
+
 def test_nan_features_are_written_as_nan() -> None:
     """NaN is a missing value, in its place; it does not make the list null."""
     columns = awkward(1)

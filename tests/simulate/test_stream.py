@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from streammon.adapters.event_encoder import Coded, Strings, encode
-from streammon.simulate.config import DRIFT_KINDS, MAX_DISORDER, MICROSECONDS, Simulation
+from streammon.simulate.config import DRIFT_KINDS, MICROSECONDS, Simulation
 from streammon.simulate.partitioner import partition_of
 from streammon.simulate.stream import CHUNK, Chunk, stream
+from streammon.simulate.timing import MAX_DISORDER
 
 END = 1_750_000_000 * MICROSECONDS
 N = 4_000

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from streammon.core.closing import ClosedGroup
+from streammon.core.closing import ClosedGroup, Header
 from streammon.core.commit import CommitPolicy, CommitSchedule
 from streammon.core.journal import JournalEntry
 from streammon.core.plan import Plan
-from streammon.core.ports import CommitRefusedError, DeadLetter, Observer, Outputs, Sink
+from streammon.core.ports import CommitRefusedError, DeadLetter, LateRecord, Observer, Origin, Outputs, Sink
 from streammon.core.publish import DriftSuite, metric_events
 from streammon.tally import Tally
-from streammon.tasks import Task
+from streammon.tasks import Mark, Task
 
-LETTER_BYTES = 500  # of a dead letter in memory, beside the record's own
+RECORD_BYTES = 500  # of a dead letter or late record in memory, beside the record's own
 
 
 class Outbox:
-    """Of all partitions. `now`: seconds on a monotonic clock."""
+    """Of all partitions. `now`: seconds on a monotonic clock. `publishes` says which windows are published and judged;
+    None: all of them.
+    """
 
     def __init__(
         self,
@@ -32,8 +34,9 @@ class Outbox:
         now: Callable[[], float],
         tally: Tally,
         observer: Observer,
+        publishes: Callable[[Header], bool] | None = None,
     ) -> None:
-        self._plan, self._suite, self._sink = plan, suite, sink
+        self._plan, self._suite, self._sink, self._publishes = plan, suite, sink, publishes
         self._now, self._tally, self._observer = now, tally, observer
         self._schedule = CommitSchedule(policy, now())
         self.clear()
@@ -44,16 +47,28 @@ class Outbox:
         self._outputs = Outputs()
         self._refused: Outputs | None = None
 
-    def add(self, events: int, closed: Sequence[ClosedGroup], letters: Sequence[DeadLetter]) -> None:
+    def add(
+        self,
+        events: int,
+        closed: Sequence[ClosedGroup],
+        letters: Sequence[DeadLetter] = (),
+        late: Sequence[LateRecord] = (),
+    ) -> None:
         """What came of some records."""
         self.closed += closed
         self._outputs.dead_letters += letters
-        self._schedule.progressed(events, bool(closed), sum(map(_size, letters)))
+        self._outputs.late += late
+        size = sum(_size(letter.origin) for letter in letters) + sum(_size(record.origin) for record in late)
+        self._schedule.progressed(events, bool(closed), size)
 
     def decided(self, entries: Sequence[JournalEntry]) -> None:
         """Decisions to be journalled."""
         self._outputs.journal += entries
         self._schedule.progressed(0, closed=bool(entries))
+
+    def holds(self, partition: int) -> bool:
+        """Whether closed windows of the partition wait."""
+        return any(group.headers[0].partition == partition for group in self.closed)
 
     @property
     def is_due(self) -> bool:
@@ -81,6 +96,8 @@ class Outbox:
         if closed:
             started = self._now()
             for header, event, distributions in metric_events(self._plan, closed, self._suite):
+                if self._publishes is not None and not self._publishes(header):
+                    continue
                 outputs.metrics.append(event)
                 outputs.alerts += tasks[header.partition].judge.judge(event, header.policy, distributions)
             self._observer.tested(len(outputs.metrics), self._now() - started)
@@ -89,9 +106,9 @@ class Outbox:
             changes = task.judge.changes()
             if changes:
                 outputs.rules[partition] = changes
-            if task.is_live and task.position != task.committed:
+            if task.is_live and task.mark != task.committed:
                 outputs.headers[partition] = task.header()
-            if with_snapshot and task.is_live and task.position != task.snapshot_position:
+            if with_snapshot and task.is_live and task.mark != task.snapshotted:
                 outputs.snapshots[partition] = task.snapshot()
         return outputs
 
@@ -106,9 +123,10 @@ class Outbox:
             self._observer.commit_refused(error)
             return False
         self._refused = None
-        for partition, position in outputs.positions.items():
-            tasks[partition].committed = position
+        for partition in outputs.positions:
             tasks[partition].token = token
+        for partition, header in outputs.headers.items():
+            tasks[partition].committed = Mark(header.position, header.journal_sequence)
         self._tally.metrics += len(outputs.metrics)
         self._tally.alerts += len(outputs.alerts)
         for alert in outputs.alerts:
@@ -117,6 +135,6 @@ class Outbox:
         return True
 
 
-def _size(letter: DeadLetter) -> int:
-    key, value, headers = letter.origin
-    return LETTER_BYTES + len(key or b"") + len(value or b"") + sum(len(name) + len(v or b"") for name, v in headers)
+def _size(origin: Origin) -> int:
+    key, value, headers = origin
+    return RECORD_BYTES + len(key or b"") + len(value or b"") + sum(len(name) + len(v or b"") for name, v in headers)

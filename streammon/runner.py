@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from streammon.core.baseline import Baseline
+from streammon.core.closing import Header
 from streammon.core.commit import CommitPolicy
-from streammon.core.plan import Plan
+from streammon.core.plan import SECOND, Plan
 from streammon.core.ports import (
     Decoder,
     Explain,
     Observer,
     OutcomeUnknownError,
+    RecordBatch,
     Restored,
     Sink,
     Source,
@@ -28,6 +30,7 @@ from streammon.core.ports import (
 from streammon.core.publish import DriftSuite
 from streammon.intake import Intake
 from streammon.outbox import Outbox
+from streammon.silence import Silence
 from streammon.tally import Tally
 from streammon.tasks import Task, begin, restore
 
@@ -38,7 +41,9 @@ class Runner:
     """Owns the tasks. `start_at` gives first positions to partitions without state, or is None (then it refuses).
 
     `decides` is False where a given journal holds every decision (replay). With `pause_when_undecodable`, a partition
-    of which most records cannot be decoded is read no further, until it is assigned anew.
+    of which most records cannot be decoded is read no further, until it is assigned anew. With `keeps_late`, late
+    records are among the outputs. After `idle_timeout` seconds of silence of a partition (see silence.py), and not
+    before that closes a window, its clocks advance by it; None: never. `wall` is Intake's, `publishes` Outbox's.
     """
 
     def __init__(
@@ -57,6 +62,10 @@ class Runner:
         start_at: Callable[[Sequence[int]], dict[int, int]] | None,
         decides: bool = True,
         pause_when_undecodable: bool = False,
+        keeps_late: bool = False,
+        idle_timeout: float | None = None,
+        wall: Callable[[], float] | None = None,
+        publishes: Callable[[Header], bool] | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._plan, self._baselines = plan, baselines
@@ -65,7 +74,14 @@ class Runner:
         self._observer = observer or Observer()
         self.tally = Tally()
         self._outbox = Outbox(
-            plan=plan, suite=suite, sink=sink, policy=policy, now=now, tally=self.tally, observer=self._observer
+            plan=plan,
+            suite=suite,
+            sink=sink,
+            policy=policy,
+            now=now,
+            tally=self.tally,
+            observer=self._observer,
+            publishes=publishes,
         )
         self._intake = Intake(
             plan=plan,
@@ -76,12 +92,15 @@ class Runner:
             commit=self._commit,
             decides=decides,
             pauses=pause_when_undecodable,
+            keeps_late=keeps_late,
+            wall=wall,
             tally=self.tally,
             observer=self._observer,
         )
         self._tasks: dict[int, Task] = {}
         self._parked: dict[int, Task] = {}  # taken away after a clean commit; perhaps they come back
-        self._silent: set[int] = set()  # partitions that the source has been told to pause
+        self._held: set[int] = set()  # partitions that the source has been told to pause
+        self._idle_timeout, self._silence = idle_timeout, Silence()
         self._epoch = 0  # counts rebalances, to notice one during a recovery
         self._unknown: OutcomeUnknownError | None = None  # of the last commit, when the partitions were revoked
         self._stopping: Callable[[], bool] = lambda: False
@@ -93,6 +112,8 @@ class Runner:
         try:
             while not stopping() and not self._is_finished:
                 self.step()
+            if self._is_finished:
+                self._reach_the_end()
             self._commit(snapshot_now=not self._is_finished)
             if not self._outbox.is_refused:  # else leaving the group is one more chance
                 self._drop()
@@ -112,6 +133,8 @@ class Runner:
             records = self._source.poll(LONGEST_POLL)
             if records is not None:
                 self._intake.feed(self._tasks, records)
+            if self._idle_timeout is not None:
+                self._listen(records, self._idle_timeout, self._now())
             if self._outbox.is_due:
                 self._commit()
             self._steer()
@@ -131,11 +154,42 @@ class Runner:
         without bound.
         """
         refused = self._outbox.is_refused
-        silent = {partition for partition, task in self._tasks.items() if refused or task.paused is not None}
-        if silent != self._silent:
-            self._source.pause(silent - self._silent)
-            self._source.resume(self._silent - silent)
-            self._silent = silent
+        held = {partition for partition, task in self._tasks.items() if refused or task.paused is not None}
+        if held != self._held:
+            self._source.pause(held - self._held)
+            self._source.resume(self._held - held)
+            self._held = held
+
+    def _listen(self, records: RecordBatch | None, idle_timeout: float, now: float) -> None:
+        """Measure the silence of partitions; where a window waits for that, their clocks advance by it."""
+        silence = self._silence
+        read = {p for p, task in self._tasks.items() if task.is_live and task.paused is None}
+        if self._outbox.is_refused:
+            read.clear()
+        for partition in {run.partition for run in records.runs} if records is not None else ():
+            silence.disturbed(partition, now)
+        for partition in self._tasks.keys() - read:
+            silence.disturbed(partition, now)
+        for partition, end in self._source.confirmed().items():
+            silence.answered(partition, end, now)
+            if partition in read:
+                self._advance(self._tasks[partition], idle_timeout)
+        due = [p for p in read if silence.is_due(p, now) and self._tasks[p].engine.until_due() is not None]
+        for partition in due:
+            silence.asked(partition, now)
+        self._source.ask_ends(due)
+
+    def _advance(self, task: Task, idle_timeout: float) -> None:
+        partition, least = task.engine.partition, task.engine.until_due()
+        measured = int(self._silence.of(partition) * SECOND)
+        if least is not None and measured >= max(least, idle_timeout * SECOND):
+            self._intake.advance(task, measured)
+            self._silence.used(partition)
+
+    def _reach_the_end(self) -> None:
+        """Decisions may lie behind the last record."""
+        for task in self._tasks.values():
+            self._intake.reach(task, task.engine.position)
 
     # -- partitions --------------------------------------------------------------------------------------------------
 
@@ -213,7 +267,8 @@ class Runner:
         self._drop()
 
     def _drop(self) -> None:
-        self._tasks, self._silent = {}, set()
+        self._tasks, self._held = {}, set()
+        self._silence.clear()
         self._outbox.clear()
 
     def _rebuild(self, error: OutcomeUnknownError) -> None:

@@ -10,18 +10,27 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from streammon.core import snapshot
 from streammon.core.baseline import Baseline
+from streammon.core.closing import ClosedGroup
 from streammon.core.decodability import Decodability
 from streammon.core.engine import Engine
-from streammon.core.errors import UsageError
+from streammon.core.errors import Code, UsageError
 from streammon.core.journal import JournalEntry, Kind
 from streammon.core.judge import Judge
 from streammon.core.plan import Plan, Policy
 from streammon.core.ports import Restored, Snapshot
 from streammon.core.state import FORMAT, ActiveBaseline, HeaderState
 from streammon.core.timeline import NEVER, P
+
+
+class Mark(NamedTuple):
+    """How far a partition has come."""
+
+    position: int
+    sequence: int  # of the next journal entry
 
 
 @dataclass
@@ -33,9 +42,11 @@ class Task:
     live_from: int  # outputs of records before this offset are published already
     sequence: int = 0  # of the next journal entry
     pending: deque[JournalEntry] = field(default_factory=deque)  # entries that the log has not reached
+    published: int = 0  # entries of lower sequence were part of a commit, with what they closed
+    verdict: tuple[int, Code] | None = None  # the latest of the journal: what the record at an offset gets
     generation: int = 0  # of the last snapshot
-    committed: int | None = None  # position of the last commit
-    snapshot_position: int | None = None
+    committed: Mark | None = None  # by the last commit
+    snapshotted: Mark | None = None
     token: str = ""  # of the last commit
     is_live: bool = False
     decodability: Decodability = field(default_factory=Decodability)  # of what was read live
@@ -47,18 +58,38 @@ class Task:
         return max(self.engine.position, self.live_from)
 
     @property
+    def mark(self) -> Mark:
+        """What a commit makes durable."""
+        return Mark(self.position, self.sequence)
+
+    @property
     def clock(self) -> int | None:
         """Greatest accepted ts of the partition, microseconds; None before the first."""
         progress = int(self.engine.progress[P])
         return progress if progress > -NEVER // 2 else None
 
-    def decide(self, entry: JournalEntry) -> None:
-        """Take a decision of the journal."""
+    def decide(self, entry: JournalEntry) -> list[ClosedGroup]:
+        """Take a decision of the journal; windows may close."""
         before = self.engine.policy
-        self.engine.decide(entry)
+        closed = self.engine.decide(entry)
         self.sequence = max(self.sequence, entry.sequence + 1)
         if entry.kind is Kind.POLICY and self.is_live:  # restored memory has the entry's effect already
             self.judge.adopt(before, self.engine.policy)
+        if entry.kind is Kind.VERDICT:
+            self.verdict = entry.position, Code[json.loads(entry.value)["code"]]
+        return closed
+
+    def advance(self, silence: int) -> tuple[JournalEntry, list[ClosedGroup]]:
+        """Decide that the partition was silent for so many microseconds: the entry, and what it closes."""
+        self.engine.position = self.position
+        entry = self._entry(Kind.IDLE, self.position, {"advance": silence})
+        return entry, self.decide(entry)
+
+    def refuse(self, offset: int, code: Code) -> JournalEntry:
+        """Decide what the record at that offset gets, before it is fed."""
+        entry = self._entry(Kind.VERDICT, offset, {"code": code.name})
+        self.decide(entry)
+        return entry
 
     def outstanding(self, policy: Policy, baselines: Iterable[Baseline]) -> list[JournalEntry]:
         """Make the decisions that the settings ask for and the journal does not hold yet; returns their entries."""
@@ -66,7 +97,9 @@ class Task:
         engine = self.engine
         engine.position = self.position
         if engine.policy != policy:
-            entries.append(self._entry(Kind.POLICY, {"policy_hash": policy.hash, "rules": policy.records}))
+            value = {"policy_hash": policy.hash, "rules": policy.records}
+            entries.append(self._entry(Kind.POLICY, self.position, value))
+            self.decide(entries[-1])
         known = {active.content_hash for active in engine.active}
         for baseline in baselines:
             if baseline.content_hash in known:
@@ -79,15 +112,14 @@ class Task:
                 baseline.content_hash,
                 None if last is None else engine.plan.pane_after(last),
             )
-            entries.append(self._entry(Kind.BASELINE, active._asdict()))
+            entries.append(self._entry(Kind.BASELINE, self.position, active._asdict()))
+            self.decide(entries[-1])
         return entries
 
-    def _entry(self, kind: Kind, value: Mapping[str, object]) -> JournalEntry:
-        engine = self.engine
+    def _entry(self, kind: Kind, position: int, value: Mapping[str, object]) -> JournalEntry:
+        """The next one, to be decided."""
         text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-        entry = JournalEntry(engine.plan.topic, engine.partition, engine.position, self.sequence, kind, text)
-        self.decide(entry)
-        return entry
+        return JournalEntry(self.engine.plan.topic, self.engine.partition, position, self.sequence, kind, text)
 
     def header(self, keys: int = 0) -> HeaderState:
         """The partition as of now."""
@@ -107,7 +139,7 @@ class Task:
     def snapshot(self) -> Snapshot:
         """The whole state, as the next generation."""
         self.generation += 1
-        self.snapshot_position = self.position
+        self.snapshotted = self.mark
         clocks, panes = snapshot.clocks(self.engine), snapshot.panes(self.engine)
         return Snapshot(self.header(len(clocks) + len(panes)), clocks, panes)
 
@@ -183,7 +215,8 @@ def restore(
         position,
         sequence=saved.header.journal_sequence,
         pending=deque(restored.journal[len(before) :]),
+        published=last.journal_sequence,
         generation=saved.header.generation,
-        committed=position,
-        snapshot_position=saved.header.position,
+        committed=Mark(position, last.journal_sequence),
+        snapshotted=Mark(saved.header.position, saved.header.journal_sequence),
     )

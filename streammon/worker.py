@@ -116,6 +116,9 @@ def _work(
             now=time.monotonic,
             start_at=None if start is None else admin.starts(topics.events, start),
             pause_when_undecodable=settings.input.pause_when_undecodable,
+            keeps_late=settings.topics.late is not None,
+            idle_timeout=settings.idle_timeout.total_seconds(),
+            wall=time.time,
             # What the log says shows already.
             observer=Observers(health, metrics, LogObserver(topics.events), observer),
         )

@@ -1,140 +1,14 @@
-"""Dead letters as Kafka records: the bytes as they were read, and in headers why they could not be counted.
-
-A dead letter can always be written: what is too large is cut, and the hash of the whole value stays.
-"""
+"""Dead letters as Kafka records: the bytes as they were read, and in headers why they could not be counted."""
 
 from __future__ import annotations
 
-from hashlib import blake2b
-from typing import NamedTuple
-
-from streammon.adapters.envelopes import Envelope
-from streammon.adapters.schema_files import HEADER_BYTES, MARKER
+from streammon.adapters.marked import MARKED_BYTES, MESSAGE_CHARACTERS, Marked, marked
 from streammon.core.ports import DeadLetter
 
 PREFIX = "__streammon.errors."
-MESSAGE_CHARACTERS = 1000
-DEAD_LETTER_BYTES = 256 * 1024  # of key, of value, and of the headers, so that it can always be written
-
-_CONFLUENT_MAGIC = b"\x00"
-_CONFLUENT_BYTES = 5
-
-Headers = list[tuple[str, bytes | None]]
 
 
-class DeadRecord(NamedTuple):
-    """A dead letter, ready to be written."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
-class Found(NamedTuple):
-    """A dead letter, read back. What its headers do not say is None."""
-
-    place: tuple[int, int]  # partition and offset of the dead letter itself
-    stored: int  # its own timestamp, milliseconds
-    code: str
-    field: str | None
-    topic: str | None  # of the record that was read, like partition and offset
-    partition: int | None
-    offset: int | None
-    schema_id: str | None
-    message: str
-    first_seen: int | None  # timestamp of that record, milliseconds
-    size: int | None  # bytes of the whole value
-    hash: str | None
-    headers_cut: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]  # those that the record had
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the value is only the beginning of what was read."""
-        return self.size is not None and self.size > len(self.value or b"")
-
-
-def dead_record(letter: DeadLetter, topic: str, limit: int, framed: bool = True) -> DeadRecord:
-    """The record for a dead letter that was read from `topic`.
-
-    Key, value and original headers are cut to `limit` bytes each (headers: those that fit, in order; the count of the
-    others is in `headers_cut`). `framed` tells whether values start with a schema id. Numbers are decimal text;
-    `first_seen` is the timestamp of the record in milliseconds, `bytes` and `hash` (BLAKE2b, 16 bytes in hex) belong to
-    the whole value. What does not apply is left out.
-    """
-    key, value, _ = letter.origin
-    original = [header for header in letter.origin.headers if not header[0].startswith(PREFIX)]
-    kept = _fitting(original, limit)
-    reasons: dict[str, str | int | None] = {
-        "code": letter.code.name,
-        "field": letter.field,
-        "topic": topic,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "schema_id": schema_id(value) if framed and value is not None else None,
-        "message": letter.message[:MESSAGE_CHARACTERS],
-        "first_seen": letter.timestamp // 1000,
-        "bytes": None if value is None else len(value),
-        "hash": None if value is None else blake2b(value, digest_size=16).hexdigest(),
-        "headers_cut": len(original) - len(kept) or None,
-    }
-    ours: Headers = [(PREFIX + name, str(item).encode()) for name, item in reasons.items() if item is not None]
-    return DeadRecord(_cut(key, limit), _cut(value, limit), kept + ours)
-
-
-def found(envelope: Envelope) -> Found | None:
-    """The dead letter in a record of its topic; None where somebody else wrote it."""
-    ours = {
-        name.removeprefix(PREFIX): (value or b"").decode(errors="replace")
-        for name, value in envelope.headers
-        if name.startswith(PREFIX)
-    }
-    if "code" not in ours:
-        return None
-
-    def number(name: str) -> int | None:
-        text = ours.get(name, "").removeprefix("-")
-        return int(ours[name]) if text.isascii() and text.isdigit() and len(text) < 20 else None
-
-    return Found(
-        (envelope.partition, envelope.offset),
-        envelope.timestamp,
-        ours["code"],
-        ours.get("field"),
-        ours.get("topic"),
-        number("partition"),
-        number("offset"),
-        ours.get("schema_id"),
-        ours.get("message", ""),
-        number("first_seen"),
-        number("bytes"),
-        ours.get("hash"),
-        number("headers_cut") or 0,
-        envelope.key,
-        envelope.value,
-        tuple(header for header in envelope.headers if not header[0].startswith(PREFIX)),
-    )
-
-
-def schema_id(value: bytes) -> str | None:
-    """The id in front of a value: decimal in Confluent's framing, a fingerprint in hex in single-object encoding."""
-    if value[:1] == _CONFLUENT_MAGIC and len(value) >= _CONFLUENT_BYTES:
-        return str(int.from_bytes(value[1:_CONFLUENT_BYTES], "big"))
-    if value[: len(MARKER)] == MARKER and len(value) >= HEADER_BYTES:
-        return value[len(MARKER) : HEADER_BYTES].hex()
-    return None
-
-
-def _cut(data: bytes | None, limit: int) -> bytes | None:
-    return None if data is None else data[:limit]
-
-
-def _fitting(headers: Headers, limit: int) -> Headers:
-    """The first headers that take no more than `limit` bytes together."""
-    for index, (name, value) in enumerate(headers):
-        limit -= len(name.encode()) + len(value or b"")
-        if limit < 0:
-            return headers[:index]
-    return headers
+def dead_record(letter: DeadLetter, topic: str, limit: int = MARKED_BYTES, framed: bool = True) -> Marked:
+    """The record for a dead letter that was read from `topic`; see `marked` for what is cut and said of any record."""
+    said = {"code": letter.code.name, "field": letter.field, "message": letter.message[:MESSAGE_CHARACTERS]}
+    return marked(letter, topic, PREFIX, said, limit, framed)

@@ -16,7 +16,17 @@ from streammon.adapters.changelog_codec import decode_key
 from streammon.adapters.codec import to_bytes
 from streammon.adapters.records import record_batch
 from streammon.core.journal import JournalEntry
-from streammon.core.ports import ChangelogKey, Committed, DeadLetter, Listener, Origin, Outputs, RecordBatch, Restored
+from streammon.core.ports import (
+    ChangelogKey,
+    Committed,
+    DeadLetter,
+    LateRecord,
+    Listener,
+    Origin,
+    Outputs,
+    RecordBatch,
+    Restored,
+)
 
 
 class MemoryRecord(NamedTuple):
@@ -33,12 +43,14 @@ class MemoryBroker:
 
     topic: str
     log: dict[int, list[MemoryRecord]]
+    create_time: bool = False  # timestamps of the input are its producers'
     committed: dict[int, Committed] = field(default_factory=dict)
     changelog: dict[int, dict[ChangelogKey, bytes]] = field(default_factory=dict)
     journal: list[JournalEntry] = field(default_factory=list)
     metrics: dict[int, list[bytes]] = field(default_factory=dict)
     alerts: dict[int, list[bytes]] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    late: list[LateRecord] = field(default_factory=list)
     commits: int = 0
 
 
@@ -47,10 +59,11 @@ class MemorySource:
 
     def __init__(self, broker: MemoryBroker, pieces: Iterable[tuple[int, int]]) -> None:
         self.topic = broker.topic
-        self._log = broker.log
+        self._broker, self._log = broker, broker.log
         self._pieces = iter(pieces)
         self._position: dict[int, int] = {}
         self._paused: set[int] = set()
+        self._asked: set[int] = set()
 
     def start(self, listener: Listener) -> None:
         listener.assigned(sorted(self._log))
@@ -73,6 +86,7 @@ class MemorySource:
             np.arange(low, low + len(records)),
             np.array([record.timestamp for record in records], np.int64),
             lambda row: Origin(records[row].key, records[row].value, ()),
+            lambda row: self._broker.create_time,
         )
 
     def heartbeat(self) -> None:
@@ -90,6 +104,13 @@ class MemorySource:
 
     def resume(self, partitions: Collection[int]) -> None:
         self._paused -= set(partitions)
+
+    def ask_ends(self, partitions: Collection[int]) -> None:
+        self._asked |= set(partitions)
+
+    def confirmed(self) -> dict[int, int | None]:
+        asked, self._asked = self._asked, set()
+        return {p: None if self._left(p) or p in self._paused else self._position[p] for p in asked}
 
     def finished(self) -> bool:
         return not any(self._left(partition) for partition in self._log)
@@ -132,6 +153,7 @@ class MemorySink:
         for alert in outputs.alerts:
             broker.alerts.setdefault(alert.partition, []).append(to_bytes(alert))
         broker.dead_letters += outputs.dead_letters
+        broker.late += outputs.late
         broker.journal += outputs.journal
         for partition, key, value in records:
             held = broker.changelog.setdefault(partition, {})

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from streammon.adapters.kafka.probe import Cluster, Group
-from streammon.adapters.kafka.sink import Topics
 from streammon.adapters.kafka.topics import Topic
 from streammon.doctor.finding import Finding, fail, ok, unknown, warn
 from streammon.outline import number
 
 CREATE = "streammon topics create"
-LARGEST_RECORD = 600 * 1024  # of the changelog: a chunk of 512 KiB with its frame; dead letters are smaller
+LARGEST_RECORD = 600 * 1024  # of the changelog: a chunk of 512 KiB with its frame; metrics and alerts are smaller
+LARGEST_MARKED = 832 * 1024  # of dead letters and late records: 3 x 256 KiB as read, and the headers that say why
 BROKER_SETTINGS = ("group.min.session.timeout.ms", "group.max.session.timeout.ms", "transaction.max.timeout.ms")
 
 
@@ -42,7 +42,7 @@ def of_topics(topics: Sequence[Topic], bootstrap: str, brokers: int) -> Iterator
     if not absent and not denied:
         yield ok("topics", f"all {len(seen)} exist")
     yield from _partitions(seen)
-    yield from _replication(seen, brokers, bootstrap)
+    yield from _replication(seen, len(topics), brokers, bootstrap)
     hidden = [topic.name for topic in seen if topic.settings is None]
     if hidden:
         yield unknown("settings", f"of {', '.join(hidden)} cannot be seen: DescribeConfigs is not allowed")
@@ -139,14 +139,14 @@ def _partitions(seen: Sequence[Topic]) -> Iterator[Finding]:
         yield ok("partitions", f"{counts['events']} in {names['events']}, and as many in journal and changelog")
 
 
-def _replication(seen: Sequence[Topic], brokers: int, bootstrap: str) -> Iterator[Finding]:
-    """Topics about which there is the same to say share a finding."""
+def _replication(seen: Sequence[Topic], topics: int, brokers: int, bootstrap: str) -> Iterator[Finding]:
+    """Topics, of that many, about which there is the same to say share a finding."""
     alike: dict[Finding, list[tuple[str, str]]] = {}
     for topic in seen:
         said, fix = _replicas(topic, brokers, bootstrap)
         alike.setdefault(said, []).append((topic.name, fix))
     for said, those in alike.items():
-        names = "all topics" if len(those) == len(Topics._fields) else ", ".join(name for name, _ in those)
+        names = "all topics" if len(those) == topics else ", ".join(name for name, _ in those)
         fixes = dict.fromkeys(fix for _, fix in those if fix)
         yield said._replace(text=f"{names}: {said.text}", fixes=tuple(fixes))
 
@@ -183,7 +183,8 @@ def _replicas(topic: Topic, brokers: int, bootstrap: str) -> tuple[Finding, str]
 
 def _settings(topic: Topic, settings: Mapping[str, str], bootstrap: str) -> Iterator[Finding]:
     policies = set(settings.get("cleanup.policy", "delete").replace(" ", "").split(","))
-    largest = int(settings.get("max.message.bytes", LARGEST_RECORD))
+    needed = LARGEST_MARKED if topic.role in ("dead_letters", "late") else LARGEST_RECORD
+    largest = int(settings.get("max.message.bytes", needed))
     check = topic.role.replace("_", " ")
     if topic.role == "changelog" and policies != {"compact"}:
         yield fail(
@@ -197,7 +198,7 @@ def _settings(topic: Topic, settings: Mapping[str, str], bootstrap: str) -> Iter
             f"{topic.name}: cleanup.policy compacts: all decisions but a partition's last are lost",
             alter(topic, bootstrap, "cleanup.policy", "delete"),
         )
-    if topic.role in ("events", "metrics", "alerts", "dead_letters") and "compact" in policies:
+    if topic.role in ("events", "metrics", "alerts", "dead_letters", "late") and "compact" in policies:
         yield warn(
             check,
             f"{topic.name}: cleanup.policy compacts: of each model only the latest record stays",
@@ -205,10 +206,10 @@ def _settings(topic: Topic, settings: Mapping[str, str], bootstrap: str) -> Iter
         )
     if topic.role == "events":
         yield _timestamps(topic, settings, bootstrap)
-    elif largest < LARGEST_RECORD:
+    elif largest < needed:
         yield fail(
             check,
-            f"{topic.name}: max.message.bytes is {largest:,}: records of up to {LARGEST_RECORD:,} bytes have to fit",
+            f"{topic.name}: max.message.bytes is {largest:,}: records of up to {needed:,} bytes have to fit",
             alter(topic, bootstrap, "max.message.bytes", str(1 << 20)),
         )
 
@@ -218,8 +219,9 @@ def _timestamps(topic: Topic, settings: Mapping[str, str], bootstrap: str) -> Fi
         return ok("timestamps", f"{topic.name} has the broker's (LogAppendTime): max_future_skew is measured by them")
     return warn(
         "timestamps",
-        f"{topic.name} has its producers' (CreateTime): one whose clock is ahead passes max_future_skew, and closes "
-        "windows early for everybody in its series",
+        f"{topic.name} has its producers' (CreateTime), so max_future_skew is only as good as their clocks: a worker "
+        "refuses what lies beyond its own, but one whose clock is ahead by less closes windows early for everybody in "
+        "its series",
         alter(topic, bootstrap, "message.timestamp.type", "LogAppendTime"),
     )
 

@@ -11,6 +11,12 @@ from streammon.core.ports import Observer, Outputs, Restored
 from streammon.telemetry.logs import log
 from streammon.telemetry.names import Event
 
+PRODUCERS_CLOCKS = (
+    "record timestamps are the producers' (CreateTime), so max_future_skew is only as good as their clocks: what lies "
+    "beyond this worker's own clock becomes a dead letter (FUTURE), but one clock that is a little ahead closes "
+    "windows early for its series. Set message.timestamp.type=LogAppendTime on the topic"
+)
+
 
 class LogObserver(Observer):
     """Writes what the loop does to the log. It remembers positions, as of the last commit, to name them."""
@@ -41,6 +47,12 @@ class LogObserver(Observer):
 
     def kept(self, partition: int, position: int) -> None:
         self._stand(Event.KEPT, partition, position)
+
+    def advanced(self, partition: int, position: int, seconds: float, windows: int) -> None:
+        self._log(Event.ADVANCED, partition=partition, position=position, seconds=round(seconds, 3), windows=windows)
+
+    def producers_clocks(self) -> None:
+        self._log(Event.PRODUCERS_CLOCKS, logging.WARNING, reason=PRODUCERS_CLOCKS)
 
     def paused(self, partition: int, position: int, reason: str) -> None:
         self._log(Event.PAUSED, logging.ERROR, partition=partition, position=position, reason=reason)

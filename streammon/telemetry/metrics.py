@@ -26,7 +26,8 @@ Parent = TypeVar("Parent", Counter, Gauge)
 LAG_INTERVAL = 1.0  # seconds between two looks at the ends of the log
 MICROSECONDS = 1_000_000
 
-_COUNTED = (Metric.EVENTS, Metric.LATE, Metric.TOMBSTONES, Metric.WINDOWS)  # for each partition
+_FED = (Metric.EVENTS, Metric.LATE, Metric.TOMBSTONES, Metric.WINDOWS)
+_COUNTED = (*_FED, Metric.ADVANCES)  # for each partition
 _REASONS = tuple(code.name for code in Code if code not in {Code.OK, Code.TOMBSTONE})
 
 
@@ -72,11 +73,14 @@ class Metrics(Observer):
 
     def fed(self, partition: int, events: int, late: int, refused: Mapping[Code, int], windows: int) -> None:
         numbers = (events, late, refused.get(Code.TOMBSTONE, 0), windows)
-        for metric, number in zip(_COUNTED, numbers, strict=True):
+        for metric, number in zip(_FED, numbers, strict=True):
             self._count(metric, partition, number)
         for code, number in refused.items():
             if code is not Code.TOMBSTONE:
                 self._count(Metric.DEAD_LETTERS, partition, number, code.name)
+
+    def advanced(self, partition: int, position: int, seconds: float, windows: int) -> None:
+        self._count(Metric.ADVANCES, partition, 1)
 
     def tested(self, windows: int, seconds: float) -> None:
         self._histograms[Metric.SUITE].observe(seconds)

@@ -33,6 +33,8 @@ class Event(StrEnum):
     COMMITTED = "committed", "a transaction went through (level debug)"
     COMMIT_REFUSED = "commit_refused", "a transaction was aborted; its outputs will be sent again"
     REBUILT = "rebuilt", "nobody knows whether a transaction went through: state is read back"
+    ADVANCED = "advanced", "a partition was silent for so many seconds: its clocks advance by them, windows close"
+    PRODUCERS_CLOCKS = "producers_clocks", "the input has its producers' timestamps (CreateTime): what that means"
     ALERT = "alert", "an alert event was published"
     CLIENT = "client", "a line of the Kafka client's own log; equal ones come once in 10 s, with how many were left out"
     ENDPOINT_FAILED = "endpoint_failed", "a request to the endpoint could not be answered; the work goes on"
@@ -89,6 +91,7 @@ class Metric(Enum):
     TOMBSTONES = _counter("streammon_tombstones_total", "records", "with a null value", _OF)
     DEAD_LETTERS = _counter("streammon_dead_letters_total", "records", "refused, by code", (*_OF, "reason"))
     WINDOWS = _counter("streammon_windows_closed_total", "windows", "each of one series", _OF)
+    ADVANCES = _counter("streammon_idle_advances_total", "decisions", "clocks advanced: the partition was silent", _OF)
     SERIES = _gauge("streammon_series", "series", "in memory", _OF)
     PANES = _gauge("streammon_panes", "panes", "in memory", _OF)
     STATE = _gauge("streammon_state_bytes", "bytes", "of panes and clocks in memory", _OF)

@@ -18,8 +18,10 @@ import pytest
 import yaml
 
 from streammon.adapters.avro.decoder import AvroDecoder
+from streammon.adapters.codec import to_bytes
 from streammon.adapters.envelopes import LOG_APPEND_TIME, Envelope, EnvelopeWriter
 from streammon.cli import main
+from streammon.core.journal import JournalEntry
 from streammon.settings import load, plan
 from tests.oracle import files
 
@@ -173,8 +175,11 @@ class Line:
         """Directory of the last replay."""
         return self.folder / f"out{self._runs}"
 
-    def run(self, envelopes: Sequence[Envelope], **changes: Any) -> Outcome:
-        code, out, err = self._replay(envelopes, self.configure(**changes))
+    def run(
+        self, envelopes: Sequence[Envelope], journal: Sequence[JournalEntry] | None = None, **changes: Any
+    ) -> Outcome:
+        """`journal`: that of the live run, which then decides everything."""
+        code, out, err = self._replay(envelopes, self.configure(**changes), journal)
         assert (code, err) == (0, ""), err
         return Outcome(
             json.loads(out),
@@ -183,13 +188,22 @@ class Line:
             [_letter(record) for record in _container(self.out / "dead_letters.avro")],
         )
 
-    def _replay(self, envelopes: Sequence[Envelope], config: Path) -> tuple[int, str, str]:
+    def _replay(
+        self, envelopes: Sequence[Envelope], config: Path, journal: Sequence[JournalEntry] | None = None
+    ) -> tuple[int, str, str]:
         self._runs += 1
-        recording = self.folder / f"{self._runs}.avro"
+        recording, decisions = self.folder / f"{self._runs}.avro", self.folder / f"journal{self._runs}.avro"
         with EnvelopeWriter(recording, bytes(16)) as writer:
             writer.write(envelopes)
         self._capture.readouterr()
         arguments = ["--config", config, "--from", recording, "--out", self.out, "--json"]
+        if journal is not None:
+            with EnvelopeWriter(decisions, bytes(16)) as writer:
+                writer.write(
+                    Envelope("journal", entry.partition, number, 0, LOG_APPEND_TIME, None, to_bytes(entry))
+                    for number, entry in enumerate(journal)
+                )
+            arguments += ["--journal", decisions]
         code = main(["replay", *map(str, arguments)])
         return code, *self._capture.readouterr()
 

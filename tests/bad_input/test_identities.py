@@ -86,6 +86,29 @@ def test_reserved_names(line: Line, field: str, name: str, said: str) -> None:
     assert said in letter.said["message"]
 
 
+def test_names_with_stars_and_brackets_are_names(line: Line) -> None:
+    """Not patterns and not roll-ups: `fraud*` is one model, and lane `[*]` is not what a rule calls all lanes."""
+    names = {"model_id": "fraud*", "model_version": "**", "lane": "[*]"}
+    stream = Stream()
+    for _ in range(130):
+        stream.add(files.encode(event(ts=stream.now)))
+        stream.add(files.encode(event(ts=stream.now) | names))
+    every = {"measurement": "traffic.count", "above": 1}
+    rules = [
+        every | {"id": "all"},
+        every | {"id": "one", "model": "fraud[*]", "version": "[*][*]", "lane": "[[][*]]"},
+        every | {"id": "roll-up", "version": "[*]", "lane": "[*]"},
+    ]
+    outcome = line.run(stream.envelopes, rules=rules, rollups=["model"])
+    metrics = [metric for metric in outcome.metrics if metric["lane"] != "*"]  # roll-ups besides
+    counts = Counter((metric["model_id"], metric["model_version"], metric["lane"]) for metric in metrics)
+    assert counts == {("fraud", "1", "prod"): 4, ("fraud*", "**", "[*]"): 4}
+    assert {metric["n"] for metric in metrics} == {30}
+    alerts = [alert for alert in outcome.alerts if alert["lane"] != "*"]
+    fired = {(alert["rule_id"], alert["model_id"]) for alert in alerts if alert["state"] == "FIRING"}
+    assert fired == {("all", "fraud"), ("all", "fraud*"), ("one", "fraud*")}
+
+
 def test_10_000_new_model_ids_a_minute(line: Line) -> None:
     """A cap on series: what is over goes to one `__other__` series, with an alert; known series count as before."""
     stream = Stream(step=5_000)

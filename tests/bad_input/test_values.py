@@ -88,6 +88,7 @@ def test_negative_latency_score_outside_0_to_1_status_999(line: Line) -> None:
 def test_wrong_feature_or_embedding_dimension(line: Line, field: str, values: list[float], said: str) -> None:
     """DIMENSION: state is never resized, whether the record is the first of its series or not."""
     stream = Stream()
+    stream.good(lane="canary")  # at offset 0, where a replay that can be compared begins
     first = stream.add(files.encode(event(ts=stream.now) | {field: values}))
     stream.good(5)
     later = stream.add(files.encode(event(ts=stream.now) | {field: values}))

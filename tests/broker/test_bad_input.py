@@ -21,9 +21,11 @@ from tests.faults import published, verdict
 from tests.faults.line import Line, build_baselines, make_line
 from tests.faults.scenario import await_caught_up
 from tests.faults.workers import crew
+from tests.oracle import files
 
 SEED = 20261123
 MODELS, PARTITIONS = 8, 4
+PANE = 10_000_000  # microseconds: what the windows of 10 s and 30 s share
 KEPT_BYTES = 256 * 1024  # of the value of a dead letter
 REFUSED = {code.name for code in Code} - {"OK", "TOMBSTONE", "MISSING"}  # the canonical schema lets nothing be missing
 
@@ -83,6 +85,7 @@ def run(broker: Broker, topics: Topics, folder: Path, records: int) -> Line:
     assert expected.late
     assert expected.tombstones
     letters_hold_what_was_read(line)
+    late_records_hold_what_was_read(line, found)
     assert [len(worker.events(name)) for name in ("started", "stopped", "rebuilt", "commit_refused", "paused")] == [
         *(1, 1, 0, 0, 0),
     ]
@@ -128,3 +131,15 @@ def letters_hold_what_was_read(line: Line) -> None:
         assert said["message"]
         whole = said["code"] in {"FRAMING", "SCHEMA", "TRAILING", "OVERSIZED"}
         assert ("field" in said) is not whole, said
+
+
+def late_records_hold_what_was_read(line: Line, found: published.Published) -> None:
+    """Key, value and headers of the record at the position that each names, its series, and the pane around its ts."""
+    read = {(record.partition, record.offset): record for record in read_all(line.bootstrap, line.topic("events"))}
+    for record, late in zip(read_all(line.bootstrap, line.topic("late")), found.late, strict=True):
+        origin = read[late.partition, late.offset]
+        assert (record.key, record.value) == (origin.key, origin.value)
+        assert record.headers[: len(origin.headers)] == origin.headers
+        event = files.decode(origin.value or b"")
+        assert late.series == (event["model_id"], event["model_version"], event["lane"])
+        assert late.pane[0] <= event["ts"] < late.pane[1] == late.pane[0] + PANE

@@ -16,7 +16,7 @@ from tests.conftest import Topics
 __all__ = ["command", "guarded", "place"]
 
 USER, PASSWORD = "worker", "a-secret-word"
-ROLES = ("events", "metrics", "alerts", "dead_letters", "journal", "changelog")
+ROLES = ("events", "metrics", "alerts", "dead_letters", "late", "journal", "changelog")
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ def needed(place: Place) -> set[Grant]:
         ("topic", name("metrics"), "Write", False),
         ("topic", name("alerts"), "Write", False),
         ("topic", name("dead_letters"), "Write", False),
+        ("topic", name("late"), "Write", False),
         ("topic", name("journal"), "Read", False),
         ("topic", name("journal"), "Write", False),
         ("topic", name("changelog"), "Read", False),

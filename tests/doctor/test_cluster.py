@@ -38,8 +38,9 @@ ALL = ("events", "metrics", "alerts", "dead_letters", "journal", "changelog")
 
 
 def examined(*changed: Topic) -> list[Finding]:
-    by_role = {each.role: each for each in changed}
-    return list(cluster.of_topics([by_role.get(role) or topic(role) for role in ALL], BROKER, 3))
+    """What is said of all topics, some changed, and of the late topic if it is among those."""
+    by_role = {role: topic(role) for role in ALL} | {each.role: each for each in changed}
+    return list(cluster.of_topics(list(by_role.values()), BROKER, 3))
 
 
 def test_topics_as_they_should_be() -> None:
@@ -54,9 +55,12 @@ def test_topics_as_they_should_be() -> None:
         (topic("events", message_timestamp_type="CreateTime"), Level.WARN, "clock is ahead", "type=LogAppendTime"),
         (topic("events", cleanup_policy="compact"), Level.WARN, "only the latest record", "cleanup.policy=delete"),
         (topic("metrics", cleanup_policy="compact,delete"), Level.WARN, "only the latest", "cleanup.policy=delete"),
+        (topic("late", cleanup_policy="compact"), Level.WARN, "only the latest record", "cleanup.policy=delete"),
         (topic("changelog", cleanup_policy="delete"), Level.FAIL, "state older than", "cleanup.policy=compact"),
         (topic("changelog", cleanup_policy="compact,delete"), Level.FAIL, "compact,delete", "policy=compact"),
         (topic("changelog", max_message_bytes=500_000), Level.FAIL, "500,000", "max.message.bytes=1048576"),
+        (topic("late", max_message_bytes=700_000), Level.FAIL, "700,000", "max.message.bytes=1048576"),
+        (topic("dead_letters", max_message_bytes=700_000), Level.FAIL, "700,000", "max.message.bytes=1048576"),
         (topic("journal", cleanup_policy="compact"), Level.FAIL, "all decisions but", "cleanup.policy=delete"),
         (topic("journal", retention_ms=6 * DAY), Level.FAIL, "shorter time than my-events", "retention.ms=-1"),
         (topic("journal", retention_bytes=10**9), Level.FAIL, "bounded in size", "retention.bytes=-1"),
@@ -84,8 +88,10 @@ def test_a_topic_that_is_otherwise(changed: Topic, level: Level, said: str, fix:
     assert not fix or found.fixes
 
 
-def test_topics_that_are_alike_share_a_line() -> None:
-    single = [topic(role, replication=1, in_sync=1, min_insync_replicas=1) for role in ALL]
+@pytest.mark.parametrize("more", [(), ("late",)])
+def test_topics_that_are_alike_share_a_line(more: tuple[str, ...]) -> None:
+    """Whether there is a late topic or not."""
+    single = [topic(role, replication=1, in_sync=1, min_insync_replicas=1) for role in ALL + more]
     (found,) = [each for each in cluster.of_topics(single, BROKER, 1) if each.check == "replication"]
     assert found.level is Level.OK  # one broker cannot have more
     assert found.text.startswith("all topics: one replica")

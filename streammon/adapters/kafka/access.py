@@ -15,6 +15,7 @@ _OPERATIONS = {  # by role of the topic
     "metrics": ("Write",),
     "alerts": ("Write",),
     "dead_letters": ("Write",),
+    "late": ("Write",),
     "journal": ("Read", "Write"),
     "changelog": ("Read", "Write"),
 }
@@ -38,7 +39,7 @@ def transactional_ids(group: str) -> str:
 def needs(topics: Topics, group: str) -> list[Need]:
     """What `streammon run` does. Describe is implied by Read and by Write."""
     return [
-        *(Need(TOPIC, name, _OPERATIONS[role]) for role, name in topics._asdict().items()),
+        *(Need(TOPIC, name, _OPERATIONS[role]) for role, name in topics.by_role.items()),
         Need(GROUP, group, ("Read",)),
         Need(TRANSACTIONAL_ID, transactional_ids(group), ("Write",), prefixed=True),
     ]
@@ -46,7 +47,7 @@ def needs(topics: Topics, group: str) -> list[Need]:
 
 def settings_needs(topics: Topics) -> list[Need]:
     """What `topics describe` and `doctor` read besides, to see the settings of topics."""
-    return [Need(TOPIC, name, (READ_SETTINGS,)) for name in topics]
+    return [Need(TOPIC, name, (READ_SETTINGS,)) for name in topics.by_role.values()]
 
 
 def missing(need: Need, allowed: Collection[str]) -> Need | None:

@@ -71,7 +71,7 @@ class Admin:
         count = existing.get(topics.events, partitions)
         _check_counts(topics, {topics.events: count} | existing)
         factor = -1 if replication is None else replication
-        new = [NewTopic(name, count, factor, config=dict(WANTED[role])) for role, name in topics._asdict().items()]
+        new = [NewTopic(name, count, factor, config=dict(WANTED[role])) for role, name in topics.by_role.items()]
         missing = [topic for topic in new if topic.topic not in existing]
         for name, future in self._client.create_topics(missing).items() if missing else ():
             try:
@@ -85,7 +85,8 @@ class Admin:
         """Delete topics and a group that nobody uses any more. What does not exist is as it should be."""
         self.partitions()  # waits for the connection, and knows why there is none
         gone = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND}
-        asked = {**self._client.delete_topics(list(topics)), **self._client.delete_consumer_groups([group])}
+        names = list(topics.by_role.values())
+        asked = {**self._client.delete_topics(names), **self._client.delete_consumer_groups([group])}
         for name, future in asked.items():
             try:
                 future.result()
@@ -96,7 +97,7 @@ class Admin:
     def check(self, topics: Topics) -> int:
         """Partitions of the input. Refuses where a topic is missing or counts do not agree."""
         existing = self.partitions()
-        missing = [name for name in topics if name not in existing]
+        missing = [name for name in topics.by_role.values() if name not in existing]
         if missing:
             denied = [topic.name for topic in self.describe(topics) if topic.denied]
             if denied:

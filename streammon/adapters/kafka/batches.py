@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import TIMESTAMP_CREATE_TIME, Consumer, KafkaError
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -59,6 +59,7 @@ class Failure(NamedTuple):
 
     partition: int
     error: KafkaError
+    offset: int  # where it was, as far as it has a place
 
 
 class DirectQueue:
@@ -158,12 +159,15 @@ class _Messages:
             c.offset,
             c.timestamp,
             lambda row: self._origin(int(rows[row])),
+            lambda row: self._is_by_producer(int(rows[row])),
         )
 
     def failures(self) -> list[Failure]:
         c = self._columns
         return [
-            Failure(int(c.partition[row]), KafkaError(_signed(int(c.error[row])), self._reason(row)))
+            Failure(
+                int(c.partition[row]), KafkaError(_signed(int(c.error[row])), self._reason(row)), int(c.offset[row])
+            )
             for row in np.flatnonzero(c.error).tolist()
         ]
 
@@ -174,6 +178,11 @@ class _Messages:
             _bytes(c.buffer, c.start[row], c.end[row]),
             self._headers(row),
         )
+
+    def _is_by_producer(self, row: int) -> bool:
+        kind = ctypes.c_int()
+        self._library.rd_kafka_message_timestamp(int(self._pointers[row]), ctypes.byref(kind))
+        return kind.value == TIMESTAMP_CREATE_TIME
 
     def _headers(self, row: int) -> tuple[tuple[str, bytes | None], ...]:
         found = ctypes.c_void_p()

@@ -18,9 +18,11 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from streammon.adapters.changelog import Changelog
 from streammon.adapters.codec import to_bytes
-from streammon.adapters.dead_letters import DEAD_LETTER_BYTES, dead_record
+from streammon.adapters.dead_letters import dead_record
 from streammon.adapters.kafka.errors import FENCED, LONGEST_OUTAGE, MEMBERSHIP, PERMANENT, connect, error_of, refusal
 from streammon.adapters.kafka.source import LOGGER, KafkaSource
+from streammon.adapters.late_records import late_record
+from streammon.adapters.marked import Marked
 from streammon.core.errors import Fenced, UsageError
 from streammon.core.ports import CommitRefusedError, OutcomeUnknownError, Outputs
 
@@ -36,6 +38,12 @@ class Topics(NamedTuple):
     dead_letters: str
     journal: str
     changelog: str
+    late: str | None = None  # late events are counted, and go nowhere else
+
+    @property
+    def by_role(self) -> dict[str, str]:
+        """Names of those that there are, by field."""
+        return {role: name for role, name in self._asdict().items() if name is not None}
 
 
 STEPS = ("before_begin", "after_outputs", "after_snapshot", "after_offsets", "before_commit", "after_commit")
@@ -166,8 +174,10 @@ class KafkaSink:
         for alert in outputs.alerts:
             self._produce(topics.alerts, to_bytes(alert), key=alert.series.model_id.encode())
         for letter in outputs.dead_letters:
-            dead = dead_record(letter, topics.events, DEAD_LETTER_BYTES, self._framed)
-            self._produce(topics.dead_letters, dead.value, key=dead.key, headers=list(dead.headers))
+            self._produce_marked(topics.dead_letters, dead_record(letter, topics.events, framed=self._framed))
+        for late in outputs.late:
+            assert topics.late is not None, "late records are kept where they have a topic"
+            self._produce_marked(topics.late, late_record(late, topics.events, framed=self._framed))
         for entry in outputs.journal:
             self._produce(topics.journal, to_bytes(entry), key=str(entry.partition).encode(), partition=entry.partition)
         for partition, key, value in self._changelog.memory(outputs):
@@ -176,6 +186,9 @@ class KafkaSink:
         for partition, key, value in self._changelog.snapshots(outputs):
             self._produce(topics.changelog, value, key=key, partition=partition)
         self._on_step("after_snapshot")
+
+    def _produce_marked(self, topic: str, record: Marked) -> None:
+        self._produce(topic, record.value, key=record.key, headers=list(record.headers))
 
     def _produce(self, topic: str, value: bytes | None, **where: Any) -> None:
         while True:

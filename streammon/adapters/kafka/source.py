@@ -14,10 +14,17 @@ from contextlib import suppress
 from typing import Any, cast
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_CREATE_TIME,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from streammon.adapters.kafka.batches import DirectQueue
-from streammon.adapters.kafka.ends import UnfetchedEnds
+from streammon.adapters.kafka.ends import Ends
 from streammon.adapters.kafka.errors import FENCED, PERMANENT, connect, patiently, refusal
 from streammon.adapters.records import record_batch
 from streammon.core.errors import Fenced, UsageError
@@ -51,6 +58,7 @@ class KafkaSource:
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
+                "enable.partition.eof": True,  # also behind marks of transactions, which are no records
                 "isolation.level": "read_committed",
                 "partition.assignment.strategy": "range",
             },
@@ -62,7 +70,8 @@ class KafkaSource:
         self._paused: set[int] = set()
         self._failure: Exception | None = None  # raised by the listener inside a callback
         self._assigned: tuple[int, ...] = ()  # what is read
-        self._unfetched = UnfetchedEnds(topic, options)
+        self._reached: dict[int, int] = {}  # every record before it has been delivered
+        self._ends = Ends(topic, options)
 
     def start(self, listener: Listener) -> None:
         self._listener = listener
@@ -80,18 +89,19 @@ class KafkaSource:
             self._listener.assigned(partitions)
             return None  # what is in hand belongs to an earlier assignment
         if messages or self._direct is None:
-            return self._columns(messages) if messages else None
+            return self._delivered(self._columns(messages)) if messages else None
         records, failures = self._direct.read(timeout)
-        for partition, error in failures:
-            self._check(error, partition)
-        return records
+        for failure in failures:
+            self._check(*failure)
+        return self._delivered(records)
 
     def heartbeat(self) -> None:
         self._records_only(self._consume(1, 0.0))
 
     def seek(self, positions: Mapping[int, int]) -> None:
         self.resume(self._paused)  # the client remembers pauses across assignments
-        self._assigned = tuple(positions)
+        self._assigned, self._reached = tuple(positions), dict(positions)
+        self._ends.forget()
         self._consumer.assign([TopicPartition(self.topic, p, position) for p, position in positions.items()])
         if self._direct is not None:
             self._direct.lead(positions)
@@ -110,13 +120,23 @@ class KafkaSource:
 
         None of a partition of which neither has told yet.
         """
-        found = self._unfetched.of(self._paused.intersection(self._assigned))
+        paused = self._paused.intersection(self._assigned)
+        self._ends.ask(paused)
+        found = self._ends.known(paused)
         for partition in set(self._assigned) - self._paused:
             with suppress(KafkaException):  # it was just taken away
                 _, end = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)
                 if end >= 0:
                     found[partition] = end
         return found
+
+    def ask_ends(self, partitions: Collection[int]) -> None:
+        self._ends.ask(partitions)
+
+    def confirmed(self) -> dict[int, int | None]:
+        """The log's own end: behind it no record waits, also none of an open transaction."""
+        answers = self._ends.answers()
+        return {partition: end if end == self._reached.get(partition) else None for partition, end in answers.items()}
 
     def finished(self) -> bool:
         return False
@@ -195,11 +215,24 @@ class KafkaSource:
         for message in messages:
             error = message.error()
             if error is not None:
-                self._check(error, message.partition())
+                self._check(message.partition(), error, message.offset())
         return [message for message in messages if message.error() is None]
 
-    def _check(self, error: KafkaError, partition: int | None) -> None:
+    def _delivered(self, records: RecordBatch | None) -> RecordBatch | None:
+        if records is not None:
+            for run in records.runs:
+                self._reach(run.partition, int(records.offset[run.high - 1]) + 1)
+        return records
+
+    def _reach(self, partition: int, position: int) -> None:
+        if partition in self._reached:
+            self._reached[partition] = max(self._reached[partition], position)
+
+    def _check(self, partition: int | None, error: KafkaError, offset: int | None) -> None:
         """Raises on what ends the worker; the client reconnects and rejoins by itself after anything else."""
+        if error.code() == KafkaError._PARTITION_EOF and partition is not None and offset is not None:
+            self._reach(partition, offset)
+            return
         if error.code() in FENCED or error.code() == KafkaError._FATAL or error.fatal():
             raise Fenced(f"another worker has taken over ({error.str()}): give every worker an instance id of its own")
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
@@ -221,6 +254,7 @@ def batch_of(messages: Sequence[Message]) -> RecordBatch:
         np.array([message.offset() for message in messages], np.int64),
         np.array([message.timestamp()[1] for message in messages], np.int64) * 1000,
         lambda row: Origin(messages[row].key(), messages[row].value(), headers_of(messages[row])),
+        lambda row: messages[row].timestamp()[0] == TIMESTAMP_CREATE_TIME,
     )
 
 

@@ -30,6 +30,7 @@ WANTED: Mapping[str, Mapping[str, str]] = {
     "metrics": {},
     "alerts": {},
     "dead_letters": {},
+    "late": {},
     "journal": {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},  # as long as the input
     "changelog": {"cleanup.policy": "compact", "segment.bytes": str(32 << 20)},
 }
@@ -64,10 +65,10 @@ class Topic:
 
 
 def describe(client: AdminClient, topics: Topics) -> list[Topic]:
-    """All topics, in the order of Topics. Raises KafkaException when the broker does not answer."""
-    collection = TopicCollection(list(topics))
+    """All topics that have a name, in the order of Topics. Raises KafkaException when the broker does not answer."""
+    collection = TopicCollection(list(topics.by_role.values()))
     answers = client.describe_topics(collection, include_authorized_operations=True, request_timeout=TIMEOUT)
-    found = [_topic(role, name, answers[name]) for role, name in topics._asdict().items()]
+    found = [_topic(role, name, answers[name]) for role, name in topics.by_role.items()]
     there = [topic for topic in found if topic.error is None]
     if there:
         _add_settings(client, there)

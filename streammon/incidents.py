@@ -1,16 +1,18 @@
-"""Known incidents: what was wrong with which model and lane, and when. What simulations write and reports read.
+"""Known incidents: what was wrong with which model and lane, and when. What simulations write; what reports and
+scorecards read.
 
     {"incidents": [{"kind": "covariate", "model": "digits-0", "lane": "canary",
                     "start": "2026-01-31T12:00:00Z", "end": null, "rule": "feature-drift"}]}
 
-Times are ISO 8601; without a zone they are UTC. `end` may be null or left out, and so may `rule`.
+Times are ISO 8601; without a zone they are UTC. `end` may be null or left out, and so may `rule`; without `lane` it is
+every lane's.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,8 @@ from streammon.core.errors import UsageError
 EVERY_LANE = "*"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_REQUIRED = ("kind", "model", "lane", "start")
-_OPTIONAL = ("end", "rule")
+_REQUIRED = ("model", "start")
+_MAY_BE_NULL = ("end", "rule")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +33,9 @@ class Incident:
     ValueError for an empty name, or an end that is not after the start.
     """
 
-    kind: str  # such as covariate or latency
+    kind: str = "incident"  # such as covariate or latency
     model: str  # model_id
-    lane: str  # EVERY_LANE: all lanes of the model
+    lane: str = EVERY_LANE  # all lanes of the model
     start: int
     end: int | None = None  # the first instant without it; None: it lasts
     rule: str | None = None  # id of the rule that should find it
@@ -45,10 +47,16 @@ class Incident:
         if self.end is not None and self.end <= self.start:
             raise ValueError("end is not after start")
 
+    def concerns(self, model: str, lane: str) -> bool:
+        """Whether it is about this model and lane. A roll-up (lane `*`) holds the events of every lane."""
+        return self.model == model and (self.lane in (lane, EVERY_LANE) or lane == EVERY_LANE)
+
     def touches(self, model: str, lane: str, start: int, end: int) -> bool:
         """Whether it was going on in a window [start, end) of this model and lane."""
-        there = self.model == model and self.lane in (lane, EVERY_LANE)
-        return there and self.start < end and (self.end is None or start < self.end)
+        return self.concerns(model, lane) and self.start < end and (self.end is None or start < self.end)
+
+
+_FIELDS = tuple(field.name for field in fields(Incident))
 
 
 def write(path: Path, incidents: Iterable[Incident]) -> None:
@@ -85,9 +93,9 @@ def _incident(place: str, entry: Any) -> Incident:
         if field not in entry:
             raise UsageError(f"{place}: {field} is missing")
     for field, value in entry.items():
-        if field not in (*_REQUIRED, *_OPTIONAL):
-            raise UsageError(f"{place}: there is no field {field!r}; there are {', '.join((*_REQUIRED, *_OPTIONAL))}")
-        if not isinstance(value, str) and not (value is None and field in _OPTIONAL):
+        if field not in _FIELDS:
+            raise UsageError(f"{place}: there is no field {field!r}; there are {', '.join(_FIELDS)}")
+        if not isinstance(value, str) and not (value is None and field in _MAY_BE_NULL):
             raise UsageError(f"{place}: {field} is {json.dumps(value)[:80]}; it should be a text")
     times = {field: _moment(place, field, entry[field]) for field in ("start", "end") if entry.get(field) is not None}
     try:

@@ -87,6 +87,7 @@ def test_a_time_may_be_written_in_any_zone(tmp_path: Path, text: str) -> None:
         ((19, 29), "canary", True),
         ((20, 30), "canary", False),
         ((12, 13), "prod", False),
+        ((12, 13), "*", True),  # a roll-up over the lanes
     ],
 )
 def test_a_window_is_touched_where_the_two_overlap(window: tuple[int, int], lane: str, touched: bool) -> None:
@@ -97,6 +98,12 @@ def test_an_incident_may_be_in_every_lane_and_last() -> None:
     lasting = Incident(kind="k", model="m", lane="*", start=10)
     assert lasting.touches("m", "prod", 10**15, 10**15 + 1)
     assert not lasting.touches("another", "prod", 10, 20)
+
+
+def test_model_and_start_are_enough(tmp_path: Path) -> None:
+    """Then it is in every lane, and lasts."""
+    (found,) = read(written(tmp_path, {"model": "m", "start": "2026-01-31T12:00:00Z"}))
+    assert found == Incident(kind="incident", model="m", lane="*", start=NOON)
 
 
 @pytest.mark.parametrize(

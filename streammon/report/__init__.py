@@ -3,7 +3,7 @@
 From the source to the page:
 
     sources.py    a directory or topics          collect.py        metric events to columns
-    episodes.py   alert events to episodes       charts.py         which lines, with what beside them (chart.py)
+    implied.py    rules that alerts tell         charts.py         which lines, with what beside them (chart.py)
     bands.py      what sampling alone gives      distributions.py  what moved
     thinning.py   fewer points                   captions.py       every picture in words
     evidence.py   what a reader checks           view.py           all of it as safe texts
@@ -51,9 +51,9 @@ def write(
     `model` and `lane` are shell patterns; `progress` hears how many metric events were read. The file appears whole or
     not at all; the same source gives the same bytes. UsageError where something cannot be read or written.
     """
+    from streammon.backtest.episodes import episodes
     from streammon.core.errors import UsageError
     from streammon.report import charts, collect, page, sources
-    from streammon.report.episodes import episodes
     from streammon.report.view import Story
 
     if isinstance(source, Path):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from streammon.backtest.episodes import Episode
 from streammon.core.baseline import Baseline
 from streammon.core.judge import watches, watches_feature
 from streammon.core.outputs import AlertState, WindowSpec
@@ -16,7 +17,6 @@ from streammon.incidents import Incident
 from streammon.report import bands, words
 from streammon.report.chart import Chart, Curve, Limit, Mark
 from streammon.report.collect import Floats, Line, LineKey, Observed
-from streammon.report.episodes import Episode
 from streammon.report.thinning import with_gaps
 
 NAMED = 6  # alerted features with a line of their own; the others are one grey area

@@ -11,17 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streammon.core.outputs import Measurement, MetricEvent, Series, WindowSpec
+from streammon.backtest.episodes import Place
+from streammon.core.outputs import Measurement, MetricEvent, WindowSpec
 
 Floats = NDArray[np.float64]
-
-
-class Place(NamedTuple):
-    """A series in a partition: what has windows of its own."""
-
-    series: Series
-    topic: str
-    partition: int
 
 
 class LineKey(NamedTuple):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from streammon.backtest.episodes import Episode
 from streammon.core.outputs import AlertEvent, AlertState, Distribution
 from streammon.report import words
-from streammon.report.episodes import Episode
 
 LABEL = 24  # characters of a class's name below its bars
 

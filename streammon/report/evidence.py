@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from streammon.backtest.episodes import Episode
 from streammon.core.outputs import Measurement
 from streammon.report import words
 from streammon.report.collect import Observed
-from streammon.report.episodes import Episode
 from streammon.report.sources import Source
 from streammon.report.words import Moments
 

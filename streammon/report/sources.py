@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streammon import incidents as incident_files
-from streammon.adapters.file_sink import ALERTS, METRICS
-from streammon.adapters.files import read_outputs
+from streammon.adapters.file_sink import ALERTS
+from streammon.backtest import published
 from streammon.baselines.store import JSON_FILE
 from streammon.baselines.store import load as load_baseline
 from streammon.core.baseline import Baseline
@@ -16,7 +16,7 @@ from streammon.core.errors import UsageError
 from streammon.core.outputs import AlertEvent, MetricEvent
 from streammon.core.plan import Policy
 from streammon.incidents import Incident
-from streammon.settings import Settings, kafka_options, load, plan
+from streammon.settings import Settings, load, plan
 
 SETTINGS, INCIDENTS, BASELINES = "settings.yaml", "incidents.json", "baselines"
 
@@ -39,18 +39,18 @@ def directory(path: Path, settings: Settings | None = None, incidents: Path | No
     metrics.avro and alerts.avro are needed; settings.yaml, incidents.json and baselines/ beside them serve where
     `settings` and `incidents` are not given.
     """
-    for name in (METRICS, ALERTS):
-        if not (path / name).is_file():
-            raise UsageError(f"{path}: there is no {name} in it: name a directory that `streammon replay --out` wrote")
+    run = published.directory(path)
+    if run.alerts is None:
+        raise UsageError(f"{path}: there is no {ALERTS} in it: name a directory that `streammon replay --out` wrote")
     if settings is None and (path / SETTINGS).is_file():
         settings = load(path / SETTINGS)
     if incidents is None and (path / INCIDENTS).is_file():
         incidents = path / INCIDENTS
     found = sorted(file.parent for file in (path / BASELINES).glob(f"*/{JSON_FILE}"))
     return Source(
-        str(path),
-        read_outputs(path / ALERTS, AlertEvent),
-        read_outputs(path / METRICS, MetricEvent),
+        run.name,
+        run.alerts(),
+        run.metrics(),
         *_known(settings, found),
         () if incidents is None else incident_files.read(incidents),
     )
@@ -58,13 +58,12 @@ def directory(path: Path, settings: Settings | None = None, incidents: Path | No
 
 def topics(settings: Settings, incidents: Path | None = None) -> Source:
     """What the metric and alert topics hold now, read_committed."""
-    from streammon.adapters.kafka.reader import follow
-
-    options, names = kafka_options(settings), settings.topics
+    run = published.topics(settings)
+    assert run.alerts is not None
     return Source(
-        f"topics {names.metrics} and {names.alerts}",
-        follow(options, names.alerts, AlertEvent, from_beginning=True, until_end=True),
-        follow(options, names.metrics, MetricEvent, from_beginning=True, until_end=True),
+        run.name,
+        run.alerts(),
+        run.metrics(),
         *_known(settings, []),
         () if incidents is None else incident_files.read(incidents),
     )

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streammon import __version__
+from streammon.backtest.detection import detections
+from streammon.backtest.episodes import Episode, Place
 from streammon.report import captions, words
 from streammon.report.chart import Chart
 from streammon.report.charts import Charts
-from streammon.report.collect import Observed, Place
+from streammon.report.collect import Observed
 from streammon.report.distributions import Moved, moved
-from streammon.report.episodes import Episode, detections, implied_rules
 from streammon.report.evidence import SEVERITIES, alert_row, identity
+from streammon.report.implied import implied_rules
 from streammon.report.page import Cut
 from streammon.report.sources import Source
 from streammon.report.words import Moments

@@ -7,14 +7,13 @@ import random
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.core.outputs import OTHER, AlertState, Measurement
-from streammon.incidents import Incident
-from streammon.report.collect import LineKey, Place, Tally, collect
-from streammon.report.episodes import detections, episodes, implied_rules
+from streammon.backtest.episodes import Place, episodes
+from streammon.core.outputs import OTHER, Measurement
+from streammon.report.collect import LineKey, Tally, collect
+from streammon.report.implied import implied_rules
 from streammon.report.thinning import kept, with_gaps
 from tests.report.recordings import CANARY, FIVE, MINUTE, ONE, PROD, START, alert, drifted, metric, psi, usual
 
@@ -106,22 +105,7 @@ def test_a_run_of_missing_windows_breaks_the_line_once() -> None:
     assert with_gaps(np.array([10, 20, 50, 60]), 10).tolist() == [10, 20, 30, 50, 60]
 
 
-# --- episodes ---------------------------------------------------------------------------------------------------------
-
-
-def test_an_episode_is_the_events_of_one_alert() -> None:
-    m = Measurement("latency.p95", 50.0, n=500, threshold=35.0)
-    steps = [
-        alert(CANARY, 3, m, rule_id="slow"),
-        alert(CANARY, 8, m._replace(value=60.0), AlertState.ONGOING, 1, 3, "slow"),
-        alert(CANARY, 9, m._replace(value=5.0), AlertState.RESOLVED, 2, 3, "slow"),
-    ]
-    (episode,) = episodes([steps[2], steps[0], steps[1], steps[0]])
-    assert episode.events == tuple(steps)
-    assert not episode.is_open
-    assert episode.strongest is steps[1]  # 5 is farther from 35 than 50, but does not violate
-    (still,) = episodes(steps[:2])
-    assert still.is_open
+# --- rules ------------------------------------------------------------------------------------------------------------
 
 
 def test_alerts_tell_the_rules_that_made_them() -> None:
@@ -139,20 +123,3 @@ def test_alerts_tell_the_rules_that_made_them() -> None:
 def test_a_rule_about_what_is_beyond_the_limit_on_series_is_implied_too() -> None:
     (rule,) = implied_rules(episodes([alert(OTHER, 0, Measurement("traffic.count", 9.0, n=9, threshold=0.0))]))
     assert rule.model == OTHER.model_id
-
-
-@pytest.mark.parametrize(("rule", "expected"), [(None, ["feature-drift", "slow"]), ("slow", ["slow"])])
-def test_an_incident_is_found_by_the_alerts_that_fire_while_it_lasts(rule: str | None, expected: list[str]) -> None:
-    _, alerts = drifted(60)
-    there = Incident(
-        kind="covariate", model="digits-0", lane="canary", start=START + 30 * MINUTE, end=START + 40 * MINUTE, rule=rule
-    )
-    found = detections(there, episodes(alerts))
-    assert [(one.alert.rule_id, one.windows) for one in found] == [(name, 2) for name in expected]
-    for other in (
-        replace(there, lane="prod"),
-        replace(there, model="digits-1"),
-        replace(there, start=START + 33 * MINUTE),
-        replace(there, start=START, end=START + 5 * MINUTE),
-    ):
-        assert detections(other, episodes(alerts)) == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from streammon.adapters.avro.decoder import AvroDecoder
+from streammon.adapters.foreign import ForeignSource, open_source
 from streammon.baselines.store import load_all
 from streammon.core.baseline import Baseline, Layout
 from streammon.core.errors import UsageError
@@ -20,6 +22,17 @@ from streammon.settings import Settings
 def decoder(plan: Plan) -> AvroDecoder:
     """From the writer's bytes to columns, by exactly what the plan's hash covers."""
     return AvroDecoder(**json.loads(plan.decoding))
+
+
+def foreign_source(paths: Sequence[Path], settings: Settings) -> ForeignSource:
+    """Files that are no recordings, as rows of the input topic. Its decoder goes with it: the mapping names columns."""
+    return open_source(
+        paths,
+        topic=settings.topics.events,
+        mapping=settings.input.mapping,
+        defaults=settings.input.defaults,
+        max_row_bytes=settings.input.max_record_bytes,
+    )
 
 
 def baselines(paths: tuple[Path, ...], plan: Plan) -> dict[str, Baseline]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.avro.schema import AvroSchema, Type, load_schema
+from streammon.adapters.foreign import Row, RowDecoder
 from streammon.adapters.records import record_batch
 from streammon.core import events
 from streammon.core.baseline import Baseline
@@ -46,9 +47,13 @@ LIMITS |= {"data_hash": LONGEST_STAMP, "git_commit": LONGEST_STAMP}
 RESERVED = {b"*": "for the roll-up over all", b"__other__": "for what is beyond the limit of series"}
 SERIES = (events.MODEL_ID, events.MODEL_VERSION, events.LANE)
 DAY = 86_400_000_000  # microseconds
+BOTH_AHEAD = (
+    "ts and the timestamp of the record, which its producer wrote (CreateTime), lay ahead of the worker's clock by "
+    "more than max_future_skew: is the clock of the producer ahead?"
+)
 
 
-def explainer(decoder: AvroDecoder, plan: Plan, baselines: Mapping[str, Baseline]) -> Explain:
+def explainer(decoder: AvroDecoder | RowDecoder, plan: Plan, baselines: Mapping[str, Baseline]) -> Explain:
     """Explains as the plan decodes, and as its models and the baselines have dimensions."""
     decoding = json.loads(plan.decoding)
     paths = {name: path for name, path in decoding["mapping"].items() if isinstance(path, str)}
@@ -59,6 +64,9 @@ def explainer(decoder: AvroDecoder, plan: Plan, baselines: Mapping[str, Baseline
     layouts = {(b.model_id, b.model_version): b.layout for b in baselines.values()}
 
     def explain(value: bytes | None, code: Code, timestamp: int) -> tuple[str | None, str]:
+        if isinstance(value, Row):
+            return _explain_row(value, code, timestamp)
+        assert isinstance(decoder, AvroDecoder)  # any other has nothing but Rows
         failure = decoder.explain(value or b"")
         if code is Code.FRAMING:
             return None, _framing(value or b"")
@@ -69,10 +77,22 @@ def explainer(decoder: AvroDecoder, plan: Plan, baselines: Mapping[str, Baseline
         name, message = _refused(_event(decoder, value), code, timestamp)
         return name and paths.get(name, name), message
 
+    def _explain_row(row: Row, code: Code, timestamp: int) -> tuple[str | None, str]:
+        """Of a file: with the place in it, and the column."""
+        if row.code is code:
+            name, message = row.field, row.why or MESSAGES[code]
+        else:
+            name, message = _refused(row.event, code, timestamp)
+            name = name and paths.get(name, name)
+        return name, f"{row.where}{f', column {name}' if name else ''}: {message}"
+
     def _refused(event: EventBatch, code: Code, timestamp: int) -> tuple[str | None, str]:
         """A good record whose content no event may have."""
         if code is Code.FUTURE:
-            return "ts", _future(int(event.ints[0, events.TS]), timestamp, sent)
+            ts = int(event.ints[0, events.TS])
+            if ts <= timestamp + plan.max_future_skew:
+                return "ts", BOTH_AHEAD
+            return "ts", _future(ts, timestamp, sent)
         if code is Code.DIMENSION:
             series = Series(*(event.text(0, column) or "" for column in SERIES))
             layout = layouts.get((series.model_id, series.model_version)) or plan.layout(series)

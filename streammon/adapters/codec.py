@@ -7,10 +7,11 @@ have the fields of the dataclass under the same names, but a series is three fie
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import isfinite
 from typing import Any, TypeVar
 
+from streammon.adapters.measurement_bytes import measurements_array
 from streammon.adapters.schema_files import Schema, load_schema
 from streammon.core.errors import UsageError
 from streammon.core.journal import JournalEntry, Kind
@@ -42,7 +43,17 @@ def schema_of(kind: type[Output]) -> Schema:
 
 def to_bytes(output: Output) -> bytes:
     """The value of the output's record: Avro single-object encoding."""
-    return schema_of(type(output)).to_bytes(to_record(output))
+    return schema_of(type(output)).head + to_datum(output)
+
+
+def to_datum(output: Output) -> bytes:
+    """As a container file holds it (containers.ContainerWriter.write_data)."""
+    schema = schema_of(type(output))
+    if not isinstance(output, MetricEvent):
+        return schema.datum(to_record(output))
+    _check_finite(output.measurements)
+    before = schema.datum(to_record(replace(output, measurements=())))  # they come last; none: one byte
+    return before[:-1] + measurements_array(output.measurements)
 
 
 def from_bytes(kind: type[OutputT], data: bytes) -> OutputT:
@@ -88,13 +99,17 @@ _FLOATS = tuple(Measurement._fields.index(name) for name in ("value", "effect", 
 
 
 def _write_measurements(measurements: tuple[Measurement, ...]) -> list[Record]:
+    _check_finite(measurements)
+    return [dict(zip(Measurement._fields, measurement, strict=True)) for measurement in measurements]
+
+
+def _check_finite(measurements: tuple[Measurement, ...]) -> None:
     """Numbers that are not finite have become None and a flag before they come here; another one is our own mistake."""
     columns = list(zip(*measurements, strict=True))
     for index in _FLOATS if columns else ():
         assert all(map(isfinite, filter(None, columns[index]))), (
             f"{Measurement._fields[index]} is not finite in a measurement among {sorted(set(columns[0]))}"
         )
-    return [dict(zip(Measurement._fields, measurement, strict=True)) for measurement in measurements]
 
 
 def _write_measurement(measurement: Measurement) -> Record:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
@@ -55,10 +56,19 @@ class ContainerHeader(NamedTuple):
 
 
 class Block(NamedTuple):
+    """A block, decompressed: buffer[low:high]. What is not compressed is not copied: the buffer is the mapped file."""
+
     schema: Any
-    codec: str  # of the file; `data` is decompressed
-    data: bytes
+    codec: str  # of the file
+    buffer: bytes | mmap
+    low: int
+    high: int
     records: int
+    start: int  # byte of the file at which it begins
+
+    @property
+    def data(self) -> bytes:
+        return self.buffer[self.low : self.high]
 
 
 class ContainerWriter(ClosedOrDiscarded, Generic[T]):
@@ -97,9 +107,18 @@ class ContainerWriter(ClosedOrDiscarded, Generic[T]):
         schema, to_record = self._schema.plain, self._to_record
         for item in items:
             schemaless_writer(self._block, schema, to_record(item))
-            self._count += 1
-            if self._block.tell() >= BLOCK_BYTES:
-                self._flush()
+            self._appended()
+
+    def write_data(self, items: Iterable[bytes]) -> None:
+        """Append items that are Avro data of this schema already."""
+        for data in items:
+            self._block.write(data)
+            self._appended()
+
+    def _appended(self) -> None:
+        self._count += 1
+        if self._block.tell() >= BLOCK_BYTES:
+            self._flush()
 
     def close(self) -> None:
         """Finish the file and give it its name."""
@@ -158,9 +177,9 @@ def read_header(path: Path) -> ContainerHeader:
     return ContainerHeader(schema, codec, own, sync, len(MAGIC) + start.tell())
 
 
-def read_container_blocks(path: Path) -> Iterator[Block]:
-    """The blocks of a container file, decompressed, one at a time in memory."""
-    return _blocks(path, read_header(path))
+def read_container_blocks(path: Path, starts: Iterable[int] | None = None) -> Iterator[Block]:
+    """The blocks of a container file, one at a time in memory; with `starts` those that begin at these bytes."""
+    return _blocks(path, read_header(path), starts)
 
 
 def read_records(path: Path, schema: Schema) -> Iterator[dict[str, Any]]:
@@ -187,43 +206,53 @@ class _Damaged(Exception):
     """What is wrong with a block."""
 
 
-def _blocks(path: Path, header: ContainerHeader) -> Iterator[Block]:
+def _blocks(path: Path, header: ContainerHeader, starts: Iterable[int] | None = None) -> Iterator[Block]:
     with _opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        file.seek(header.length)
-        number = records = 0
-        while (start := file.tell()) < size:
-            try:
-                block = _read_block(file, size, header)
-            except _Damaged as damage:
-                raise UsageError(
-                    f"{path}: block {number} (from byte {start}) {damage}; the {records} records before it are whole. "
-                    "Copy or write the file again"
-                ) from damage
-            yield block
-            number, records = number + 1, records + block.records
+        mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
+    number = records = 0
+    for start in _following(mapped, header) if starts is None else starts:
+        mapped.seek(start)
+        try:
+            block = _read_block(mapped, start, header)
+        except _Damaged as damage:
+            before = f"block {number} (from byte {start}) {damage}; the {records} records before it are whole"
+            raise UsageError(f"{path}: {before}. Copy or write the file again") from damage
+        yield block
+        number, records = number + 1, records + block.records
 
 
-def _read_block(file: BinaryIO, size: int, header: ContainerHeader) -> Block:
+def _following(mapped: mmap, header: ContainerHeader) -> Iterator[int]:
+    """Where blocks begin: the first one, then wherever the one before it ended."""
+    start = header.length
+    while start < len(mapped):
+        yield start
+        start = mapped.tell()
+
+
+def _read_block(mapped: mmap, start: int, header: ContainerHeader) -> Block:
     try:
-        count, length = _read_long(file), _read_long(file)
+        count, length = _read_long(mapped), _read_long(mapped)
     except EOFError:
         raise _Damaged("is truncated: the file ends within its head") from None
     if count < 0 or length < 0:
         raise _Damaged(f"is damaged: it claims {count} records in {length} bytes")
-    if (missing := length + SYNC_BYTES - (size - file.tell())) > 0:
+    low = mapped.tell()
+    if (missing := low + length + SYNC_BYTES - len(mapped)) > 0:
         raise _Damaged(f"is truncated: {missing} bytes are missing")
-    data = file.read(length)
-    if file.read(SYNC_BYTES) != header.sync:
+    high = low + length
+    mapped.seek(high)
+    if mapped.read(SYNC_BYTES) != header.sync:
         raise _Damaged("is damaged: it does not end with the sync marker of the file")
+    if header.codec == "null":
+        return Block(header.schema, header.codec, mapped, low, high, count, start)
     try:
-        data = _DECOMPRESS[header.codec](data)
+        data = _DECOMPRESS[header.codec](mapped[low:high])
     except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError) as error:
         raise _Damaged(f"is damaged: {header.codec} cannot decompress it ({error})") from error
-    return Block(header.schema, header.codec, data, count)
+    return Block(header.schema, header.codec, data, 0, len(data), count, start)
 
 
-def _read_long(file: BinaryIO) -> int:
+def _read_long(file: BinaryIO | mmap) -> int:
     """A number in Avro's variable-length zig-zag encoding."""
     value = 0
     for index in range(_LONG_BYTES):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from streammon.adapters.containers import ContainerWriter, read_records
-from streammon.adapters.schema_files import full_name, load_schema
+from streammon.adapters.schema_files import full_name, load_schema, read_datum
 
 CREATE_TIME = "CreateTime"
 LOG_APPEND_TIME = "LogAppendTime"
@@ -42,6 +43,15 @@ class EnvelopeWriter(ContainerWriter[Envelope]):
 def read_envelopes(path: Path) -> Iterator[Envelope]:
     """One by one, for small files and tests; large ones are decoded from `read_container_blocks`."""
     return map(_envelope, read_records(path, load_schema(_SCHEMA)))
+
+
+def to_datum(envelope: Envelope) -> bytes:
+    """As a recorded file holds it (containers.ContainerWriter.write_data)."""
+    return load_schema(_SCHEMA).datum(_record(envelope))
+
+
+def from_datum(data: bytes) -> Envelope:
+    return _envelope(read_datum(BytesIO(data), load_schema(_SCHEMA).plain, None, _SCHEMA))
 
 
 def is_recorded(schema: Any) -> bool:

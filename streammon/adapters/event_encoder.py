@@ -7,10 +7,10 @@ wire bytes per event (numpy lays out everything that has a fixed width), and the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,21 @@ class EventColumns:
 
     def __len__(self) -> int:
         return len(self.ts)
+
+    def take(self, rows: NDArray[np.int64]) -> EventColumns:
+        """The events with these numbers, in this order."""
+        return replace(self, **{field.name: _take(getattr(self, field.name), rows) for field in fields(self)})
+
+
+def _take(column: Any, rows: NDArray[np.int64]) -> Any:
+    if isinstance(column, Coded):
+        return Coded(column.code[rows], column.table)
+    if isinstance(column, tuple):  # Lists, categories
+        parts = [_take(part, rows) for part in column]
+        return Lists(*parts) if isinstance(column, Lists) else tuple(parts)
+    if isinstance(column, Mapping):
+        return {name: _take(part, rows) for name, part in column.items()}
+    return None if column is None else column[rows]
 
 
 def encode(columns: EventColumns) -> list[bytes]:

@@ -1,76 +1,85 @@
-"""The sink of a replay: metric and alert events and dead letters in files, which appear when the replay is complete."""
+"""The files of a replay: what live publishes in topics. They appear when the replay is complete."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 
 from streammon.adapters.containers import SYNC_BYTES
-from streammon.adapters.dead_letters import DEAD_LETTER_BYTES, dead_record
-from streammon.adapters.envelopes import NOT_AVAILABLE, Envelope, EnvelopeWriter
+from streammon.adapters.envelopes import NOT_AVAILABLE, Envelope, EnvelopeWriter, from_datum, to_datum
 from streammon.adapters.files import OutputFile
+from streammon.adapters.marked import Marked
 from streammon.core.errors import UsageError
 from streammon.core.outputs import AlertEvent, MetricEvent
-from streammon.core.ports import DeadLetter, Outputs
 from streammon.scopes import ClosedOrDiscarded
 
-METRICS, ALERTS, DEAD_LETTERS = "metrics.avro", "alerts.avro", "dead_letters.avro"
+METRICS, ALERTS, DEAD_LETTERS, LATE = "metrics.avro", "alerts.avro", "dead_letters.avro", "late.avro"
 
 
-class FileSink(ClosedOrDiscarded):
-    """Writes to a directory, which is made at need.
+class MarkedFile(EnvelopeWriter):
+    """Dead letters or late records as recorded envelopes: the records that live would write, numbered, with the time of
+    what was read.
+    """
 
-    Dead letters are recorded envelopes: the records that live would write, numbered, with the time of what was read.
+    def __init__(self, path: Path, metadata: Mapping[str, str], topic: str) -> None:
+        sync = blake2b(repr((topic, sorted(metadata.items()))).encode(), digest_size=SYNC_BYTES).digest()
+        super().__init__(path, sync)
+        self._numbers = count()
+
+    def write_data(self, items: Iterable[bytes]) -> None:
+        """Append what `marked_datum` made."""
+        self.write(from_datum(data)._replace(offset=next(self._numbers)) for data in items)
+
+
+def marked_datum(name: str, time: int, record: Marked) -> bytes:
+    """A dead letter or late record for the file of this name; `time`: of what was read, microseconds."""
+    headers = tuple(record.headers)
+    return to_datum(Envelope(name, 0, 0, time // 1000, NOT_AVAILABLE, record.key, record.value, headers))
+
+
+class ReplayFiles(ClosedOrDiscarded):
+    """The files in a directory, which is made at need.
 
     A context manager: left without an error, all files get their names; otherwise nothing stays behind.
     """
 
-    def __init__(self, directory: Path, metadata: Mapping[str, str], topic: str, framed: bool = True) -> None:
-        """`topic`: of the records that are replayed. `framed`: see dead_letters.dead_record."""
-        self._directory, self._topic, self._framed = directory, topic, framed
-        self._dead = 0  # letters so far
-        missing = [path for path in (directory, *directory.parents) if not path.exists()]  # innermost first
+    def __init__(self, directory: Path, metadata: Mapping[str, str], topic: str, late: bool = False) -> None:
+        """`topic`: of the records that are replayed. `late`: there may be late records."""
+        self._directory = directory
+        self._files: dict[str, OutputFile[MetricEvent] | OutputFile[AlertEvent] | MarkedFile] = {}
         with ExitStack() as undo:
-            undo.callback(_remove, missing)
-            try:
-                directory.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UsageError(f"cannot write to {directory}: {error.strerror}: choose another --out") from error
-            self._metrics = OutputFile(directory / METRICS, MetricEvent, metadata)
-            undo.callback(self._metrics.discard)
-            self._alerts = OutputFile(directory / ALERTS, AlertEvent, metadata)
-            undo.callback(self._alerts.discard)
-            sync = blake2b(repr((topic, sorted(metadata.items()))).encode(), digest_size=SYNC_BYTES).digest()
-            self._dead_letters = EnvelopeWriter(directory / DEAD_LETTERS, sync)
-            undo.callback(self._dead_letters.discard)
+            make_directory(directory, undo)
+            for name in (METRICS, ALERTS, DEAD_LETTERS, LATE)[: 4 if late else 3]:
+                path = directory / name
+                if name == METRICS:
+                    self._files[name] = OutputFile(path, MetricEvent, metadata)
+                elif name == ALERTS:
+                    self._files[name] = OutputFile(path, AlertEvent, metadata)
+                else:
+                    self._files[name] = MarkedFile(path, metadata, topic)
+                undo.callback(self._files[name].discard)
             self._undo = undo.pop_all()
 
-    def commit(self, outputs: Outputs) -> str:
-        self._metrics.write(outputs.metrics)
-        self._alerts.write(outputs.alerts)
-        self._dead_letters.write(map(self._envelope, outputs.dead_letters))
-        return ""
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._files)
 
-    def _envelope(self, letter: DeadLetter) -> Envelope:
-        record = dead_record(letter, self._topic, DEAD_LETTER_BYTES, self._framed)
-        self._dead += 1
-        milliseconds = letter.timestamp // 1000
-        headers = tuple(record.headers)
-        return Envelope(DEAD_LETTERS, 0, self._dead - 1, milliseconds, NOT_AVAILABLE, record.key, record.value, headers)
-
-    def reset(self, fenced: bool) -> None:
-        """A file's outcome is never unknown."""
+    def write(self, name: str, items: Iterable[bytes]) -> None:
+        """Append Avro data of the file's schema; of dead letters and late records: see marked_datum."""
+        self._files[name].write_data(items)
 
     def close(self) -> None:
-        """Give the files their names: all, or none."""
+        """Give the files their names: all, or none. Late records of an earlier replay do not stay beside them."""
         try:
-            self._metrics.close()
-            self._alerts.close()
-            self._dead_letters.close()
+            if LATE not in self._files:
+                (self._directory / LATE).unlink(missing_ok=True)
+            for file in self._files.values():
+                file.close()
         except BaseException:
-            for name in (METRICS, ALERTS):
+            for name in self._files:
                 (self._directory / name).unlink(missing_ok=True)
             self.discard()
             raise
@@ -78,6 +87,16 @@ class FileSink(ClosedOrDiscarded):
     def discard(self) -> None:
         """Leave nothing behind."""
         self._undo.close()
+
+
+def make_directory(directory: Path, undo: ExitStack) -> None:
+    """With its parents; what was made is removed by `undo`, if nobody has put anything there."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]  # innermost first
+    undo.callback(_remove, missing)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {directory}: {error.strerror}: choose another --out") from error
 
 
 def _remove(directories: list[Path]) -> None:

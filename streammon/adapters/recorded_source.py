@@ -1,87 +1,65 @@
-"""A source that reads recorded envelopes, all partitions of a file, as fast as it can."""
+"""A source that reads recorded envelopes as fast as it can, and recorded journals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streammon.adapters.avro.blocks import Block, ColumnDecoder
+from streammon.adapters import containers as container
+from streammon.adapters.avro.blocks import ColumnDecoder
 from streammon.adapters.avro.columns import ColumnSet
-from streammon.adapters.avro.schema import load_schema
 from streammon.adapters.codec import from_bytes
 from streammon.adapters.containers import read_container_blocks, read_header
 from streammon.adapters.envelopes import is_recorded, read_envelopes
-from streammon.adapters.records import grouped
-from streammon.adapters.schema_files import full_name, parsed, read_datum
-from streammon.core.errors import Code, UsageError
-from streammon.core.journal import JournalEntry
-from streammon.core.ports import Committed, Listener, Origin, RecordBatch, Restored, Slices
-
-_COLUMNS = ColumnSet(
-    ints=("partition", "offset", "timestamp"),
-    strings=("topic", "key", "value"),
-    times=frozenset({"timestamp"}),
-    binary=frozenset({"key", "value"}),
+from streammon.adapters.recorded_log import (
+    OFFSET,
+    PARTITION,
+    PLACES,
+    TIMESTAMP,
+    RecordedFile,
+    RecordedLog,
+    decoded,
+    envelope_decoder,
 )
-_PARTITION, _OFFSET, _TIMESTAMP = range(3)
+from streammon.adapters.records import grouped
+from streammon.adapters.schema_files import parsed, read_datum
+from streammon.core.errors import UsageError
+from streammon.core.journal import JournalEntry
+from streammon.core.ports import Listener, Origin, RecordBatch, Slices
+
+BATCH_BYTES = 4 << 20  # of blocks that are decoded at once; one that is larger comes alone
+
+_COLUMNS = ColumnSet(PLACES.ints, (), ("topic", "key", "value"), times=PLACES.times, binary=frozenset({"key", "value"}))
 _TOPIC, _KEY, _VALUE = range(3)
+_NEVER = np.iinfo(np.int64).max
 
 
 class RecordedSource:
-    """One file. It is read twice: first for its topic, partitions and first offsets."""
+    """Some partitions of a recording, by default all. Blocks that hold nothing of interest are not read."""
 
-    def __init__(self, path: Path) -> None:
-        header = read_header(path)
-        if not is_recorded(header.schema):
-            raise UsageError(
-                f"{path}: holds no recorded envelopes but {full_name(header.schema)}: give a file that "
-                "`streammon simulate` or `streammon record` wrote"
-            )
-        self._path = path
-        fields = {field["name"]: field["type"] for field in header.schema["fields"]}
-        self._headers_type = parsed(fields["headers"]) if list(fields)[-2:] == ["value", "headers"] else None
-        self._decoder = ColumnDecoder([load_schema(header.schema, str(path))], _COLUMNS)
-        topics: set[str] = set()
-        self.first: dict[int, int] = {}  # first offset of each partition
-        self.records = 0
-        for block in self._blocks():
-            self.records += block.rows
-            partition, first = np.unique(block.columns.ints[:, _PARTITION], return_index=True)
-            for p, row in zip(partition.tolist(), first.tolist(), strict=True):
-                self.first.setdefault(p, int(block.columns.ints[row, _OFFSET]))
-            topics |= _topics(block)
-        if len(topics) != 1:
-            raise UsageError(
-                f"{path}: holds several topics, {', '.join(sorted(topics))}: record one topic to a file"
-                if topics
-                else f"{path}: holds no records: record again when the topic holds some"
-            )
-        self.topic = topics.pop()
-        self._rest = self._blocks()
-        self._next = next(self._rest, None)
+    def __init__(self, log: RecordedLog, partitions: Collection[int] | None = None) -> None:
+        self.topic = log.topic
+        self._files = list(log.files)
+        self._partitions = sorted(log.spans if partitions is None else partitions)
+        self._size = max(log.spans) + 1
         self._paused: set[int] = set()
+        self._next: RecordBatch | None = None
+        self.seek({})
 
     def start(self, listener: Listener) -> None:
-        listener.assigned(sorted(self.first))
+        listener.assigned(self._partitions)
 
     def poll(self, timeout: float) -> RecordBatch | None:
-        block = self._next
-        if block is None or self._paused:  # partitions lie in one file: where one waits, all do
+        if self._paused:  # partitions lie in one file: where one waits, all do
             return None
+        batch = self._next
         self._next = next(self._rest, None)
-        columns = block.columns
-        return grouped(
-            _slices(block, _VALUE),
-            _slices(block, _KEY),
-            columns.ints[:, _PARTITION],
-            columns.ints[:, _OFFSET],
-            columns.ints[:, _TIMESTAMP],
-            lambda row: Origin(_optional(block, row, _KEY), _optional(block, row, _VALUE), self._headers(block, row)),
-        )
+        return batch
 
     def heartbeat(self) -> None:
         """A file has no members."""
@@ -90,7 +68,11 @@ class RecordedSource:
         return True
 
     def seek(self, positions: Mapping[int, int]) -> None:
-        """Files are read from the beginning; earlier offsets are skipped by the loop."""
+        """Records before these positions, and of partitions that are not asked for, are left out."""
+        self._from = np.full(self._size, _NEVER, np.int64)
+        self._from[self._partitions] = [positions.get(partition, 0) for partition in self._partitions]
+        self._rest = self._batches()
+        self._next = next(self._rest, None)
 
     def pause(self, partitions: Collection[int]) -> None:
         self._paused |= set(partitions)
@@ -98,44 +80,100 @@ class RecordedSource:
     def resume(self, partitions: Collection[int]) -> None:
         self._paused -= set(partitions)
 
+    def ask_ends(self, partitions: Collection[int]) -> None:
+        """A file is never silent."""
+
+    def confirmed(self) -> dict[int, int | None]:
+        return {}
+
     def finished(self) -> bool:
         return self._next is None
 
     def close(self) -> None:
         """Nothing stays open."""
 
-    def _headers(self, block: Block, row: int) -> tuple[tuple[str, bytes | None], ...]:
+    def _batches(self) -> Iterator[RecordBatch]:
+        for file in self._files:
+            opened = _Envelopes(file.path)
+            for blocks in _together(file, self._from):
+                batch = opened.batch(blocks, self._from)
+                if batch is not None:
+                    yield batch
+
+
+class _Envelopes:
+    """The records of one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._decoder: ColumnDecoder = envelope_decoder(path, _COLUMNS)
+        fields = {field["name"]: field["type"] for field in read_header(path).schema["fields"]}
+        self._headers_type = parsed(fields["headers"]) if list(fields)[-2:] == ["value", "headers"] else None
+
+    def batch(self, blocks: Sequence[container.Block], since: NDArray[np.int64]) -> RecordBatch | None:
+        """Of these blocks, which share a buffer, the records whose offset is at least `since` of their partition."""
+        buffer = np.frombuffer(blocks[0].buffer or b"\0", np.uint8)
+        found = [decoded(self._path, self._decoder, buffer, block).columns for block in blocks]
+        ints = np.concatenate([columns.ints for columns in found])
+        start = np.concatenate([columns.string_start for columns in found])
+        length = np.concatenate([columns.string_length for columns in found])
+        partition, offset, timestamp = ints[:, PARTITION], ints[:, OFFSET], ints[:, TIMESTAMP]
+        rows = np.flatnonzero(offset >= since[partition])
+        if not len(rows):
+            return None
+        strings = _Strings(buffer, blocks[-1].high, start, length)
+        return grouped(
+            strings.slices(_VALUE, rows),
+            strings.slices(_KEY, rows),
+            partition[rows],
+            offset[rows],
+            timestamp[rows],
+            lambda row: self._origin(strings, int(rows[row])),
+        )
+
+    def _origin(self, strings: _Strings, row: int) -> Origin:
+        return Origin(strings.at(_KEY, row), strings.at(_VALUE, row), self._headers(strings, row))
+
+    def _headers(self, strings: _Strings, row: int) -> tuple[tuple[str, bytes | None], ...]:
         """Of one record, for its dead letter: they lie behind its value, which is not null."""
-        start, length = block.columns.string_start, block.columns.string_length
-        if self._headers_type is None or length[row, _VALUE] < 0:
+        start, length = int(strings.start[row, _VALUE]), int(strings.length[row, _VALUE])
+        if self._headers_type is None or length < 0:
             return ()
-        end = start[row + 1, _TOPIC] if row + 1 < block.rows else None
-        stream = BytesIO(bytes(block.buffer[start[row, _VALUE] + length[row, _VALUE] : end]))
+        end = int(strings.start[row + 1, _TOPIC]) if row + 1 < len(strings.start) else strings.end
+        stream = BytesIO(bytes(strings.buffer[start + length : end]))
         headers: Any = read_datum(stream, self._headers_type, None, str(self._path))
         return tuple((header["key"], header["value"]) for header in headers)
 
-    def _blocks(self) -> Iterator[Block]:
-        for raw in read_container_blocks(self._path):
-            data = np.frombuffer(raw.data or b"\0", np.uint8)
-            block = self._decoder.decode_block(data, 0, len(raw.data), raw.records)
-            if block.code is not Code.OK:
-                raise UsageError(f"{self._path}: a recorded envelope cannot be read ({block.code.name})")
-            if block.rows:
-                yield block
+
+class _Strings(NamedTuple):
+    """Byte strings in a buffer, several to a row. Null: length -1."""
+
+    buffer: NDArray[np.uint8]
+    end: int  # of the last row's bytes
+    start: NDArray[np.int64]  # [rows, columns]
+    length: NDArray[np.int32]
+
+    def slices(self, column: int, rows: NDArray[np.intp]) -> Slices:
+        start, length = self.start[rows, column], self.length[rows, column]
+        null = length < 0
+        return Slices(self.buffer, np.where(null, -1, start), np.where(null, -1, start + length))
+
+    def at(self, column: int, row: int) -> bytes | None:
+        start, length = int(self.start[row, column]), int(self.length[row, column])
+        return None if length < 0 else bytes(self.buffer[start : start + length])
 
 
-class JournalStore:
-    """The state store of a replay: nothing but a given journal."""
-
-    def __init__(self, journal: Sequence[JournalEntry]) -> None:
-        self._journal = journal
-
-    def committed(self, partitions: Sequence[int]) -> dict[int, Committed | None]:
-        return dict.fromkeys(partitions)
-
-    def load(self, partition: int, heartbeat: Callable[[], None]) -> Restored:
-        entries = [entry for entry in self._journal if entry.partition == partition]
-        return Restored(None, None, [], sorted(entries, key=lambda entry: entry.sequence))
+def _together(file: RecordedFile, since: NDArray[np.int64]) -> Iterator[list[container.Block]]:
+    """The blocks that hold something of interest, several at once where they lie in one buffer."""
+    starts = (block.start for block in file.blocks if (block.last >= since[block.partitions]).any())
+    pile: list[container.Block] = []
+    for block in read_container_blocks(file.path, starts):
+        if pile and (block.buffer is not pile[0].buffer or block.high - pile[0].low > BATCH_BYTES):
+            yield pile
+            pile = []
+        pile.append(block)
+    if pile:
+        yield pile
 
 
 def read_journal(path: Path, topic: str) -> list[JournalEntry]:
@@ -150,27 +188,3 @@ def read_journal(path: Path, topic: str) -> list[JournalEntry]:
     if others:
         raise UsageError(f"{path}: is the journal of {', '.join(others)}, and the recorded events are of {topic}")
     return entries
-
-
-def _topics(block: Block) -> set[str]:
-    first = _bytes(block, 0, _TOPIC)
-    if (block.columns.string_length[:, _TOPIC] == len(first)).all():
-        texts = block.buffer[block.columns.string_start[:, _TOPIC, None] + np.arange(len(first))]
-        if (texts == texts[0]).all():  # nearly always; quicker than one by one
-            return {first.decode()}
-    return {_bytes(block, row, _TOPIC).decode() for row in range(block.rows)}
-
-
-def _slices(block: Block, column: int) -> Slices:
-    start, length = block.columns.string_start[:, column], block.columns.string_length[:, column]
-    null = length < 0
-    return Slices(block.buffer, np.where(null, -1, start), np.where(null, -1, start + length))
-
-
-def _bytes(block: Block, row: int, column: int) -> bytes:
-    start, length = int(block.columns.string_start[row, column]), int(block.columns.string_length[row, column])
-    return bytes(block.buffer[start : start + length])
-
-
-def _optional(block: Block, row: int, column: int) -> bytes | None:
-    return None if block.columns.string_length[row, column] < 0 else _bytes(block, row, column)

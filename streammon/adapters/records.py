@@ -18,9 +18,10 @@ def record_batch(
     offset: NDArray[np.int64],
     timestamp: NDArray[np.int64],
     origin: Callable[[int], Origin],
+    by_producer: Callable[[int], bool] | None = None,
 ) -> RecordBatch:
-    """Records in the order in which they were read; `origin` takes that order's row numbers."""
-    return grouped(_joined(values), _joined(keys), partition, offset, timestamp, origin)
+    """Records in the order in which they were read; `origin` and `by_producer` take that order's row numbers."""
+    return grouped(_joined(values), _joined(keys), partition, offset, timestamp, origin, by_producer)
 
 
 def grouped(
@@ -30,6 +31,7 @@ def grouped(
     offset: NDArray[np.int64],
     timestamp: NDArray[np.int64],
     origin: Callable[[int], Origin],
+    by_producer: Callable[[int], bool] | None = None,
 ) -> RecordBatch:
     """Rows of one partition side by side, so that there are as few runs as partitions. Order within each is kept."""
     bounds = _bounds(partition)
@@ -38,13 +40,18 @@ def grouped(
         values, keys = _ordered(values, order), None if keys is None else _ordered(keys, order)
         partition, offset, timestamp = partition[order], offset[order], timestamp[order]
         bounds = _bounds(partition)
-        unordered = origin
+        unordered, unordered_stamps = origin, by_producer
 
         def origin(row: int) -> Origin:
             return unordered(int(order[row]))
 
+        if unordered_stamps is not None:
+
+            def by_producer(row: int) -> bool:
+                return unordered_stamps(int(order[row]))
+
     runs = tuple(Run(int(partition[low]), low, high) for low, high in pairwise(bounds))
-    return RecordBatch(*values, offset, timestamp, runs, origin, keys)
+    return RecordBatch(*values, offset, timestamp, runs, origin, keys, by_producer)
 
 
 def _joined(strings: Sequence[bytes | None]) -> Slices:

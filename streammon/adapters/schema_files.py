@@ -55,8 +55,16 @@ class Schema:
 
     def to_bytes(self, record: Mapping[str, Any]) -> bytes:
         """Single-object encoding of a record."""
+        return self.head + self.datum(record)
+
+    @property
+    def head(self) -> bytes:
+        """What single-object encoding puts in front of a datum."""
+        return MARKER + self.identity
+
+    def datum(self, record: Mapping[str, Any]) -> bytes:
+        """A record as container files hold it: nothing says which schema it has."""
         stream = BytesIO()
-        stream.write(MARKER + self.identity)
         schemaless_writer(stream, self.plain, record)
         return stream.getvalue()
 

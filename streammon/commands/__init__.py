@@ -4,8 +4,10 @@ Imports at the head of these files are light: what a command needs is imported w
 """
 
 from streammon.commands import (
+    backtest,
     baseline,
     check,
+    compare,
     dead_letters,
     demo,
     doctor,
@@ -19,4 +21,20 @@ from streammon.commands import (
     topics,
 )
 
-COMMANDS = (demo, run, replay, report, simulate, record, baseline, topics, tail, dead_letters, init, check, doctor)
+COMMANDS = (
+    demo,
+    run,
+    replay,
+    compare,
+    backtest,
+    report,
+    simulate,
+    record,
+    baseline,
+    topics,
+    tail,
+    dead_letters,
+    init,
+    check,
+    doctor,
+)

@@ -25,12 +25,20 @@ def add(commands: Any) -> None:
     build = add_command(
         actions,
         "build",
-        "make a baseline from recorded events",
+        "make a baseline from recorded events or a table",
         BUILD,
         "Features have the names that the settings (models) give them.",
     )
     add_config(build, broker=False)
-    build.add_argument("--from", dest="recording", type=Path, required=True, metavar="FILE", help="recorded events")
+    build.add_argument(
+        "--from",
+        dest="recordings",
+        nargs="+",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="recorded events, or CSV, JSON lines, Parquet or Avro with the columns that input.mapping names",
+    )
     build.add_argument("--model", required=True, metavar="M", help="model_id")
     build.add_argument("--version", metavar="V", help="model_version, where the file holds several")
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="what to make")
@@ -43,18 +51,18 @@ def add(commands: Any) -> None:
 
 
 def execute_build(args: argparse.Namespace) -> None:
-    from streammon import assembly
-    from streammon.adapters.recorded_source import RecordedSource
     from streammon.baselines.collect import Collector
     from streammon.baselines.store import check_target, save
     from streammon.core.outputs import Series
+    from streammon.replay import of_files
     from streammon.settings import plan
 
     settings = load_settings(args)
     check_target(args.out, replace=args.replace)
-    source = RecordedSource(args.recording)
-    the_plan = plan(settings, source.topic)
-    decoder = assembly.decoder(the_plan)
+    log = of_files(args.recordings, settings)
+    the_plan = plan(settings, log.topic)
+    source, decoder = log.open(the_plan, list(log.spans))
+    total = sum(span.records for span in log.spans.values())
     declared = the_plan.layout(Series(args.model, args.version or "", "*"))
     collector = Collector(args.model, args.version, declared.features)
     read = 0
@@ -64,7 +72,7 @@ def execute_build(args: argparse.Namespace) -> None:
             if records is not None:
                 collector.add(decoder.decode(records))
                 read += len(records)
-                progress(read, source.records)
+                progress(read, total)
     baseline = collector.build()
     save(baseline, args.out, replace=args.replace)
     print(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from streammon.core.errors import UsageError
 from streammon.text import without_controls
@@ -17,6 +19,8 @@ from streammon.text import without_controls
 if TYPE_CHECKING:
     from streammon.adapters.kafka.sink import Topics
     from streammon.settings import Settings
+
+T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
@@ -118,6 +122,18 @@ def time_text(microseconds: int) -> str:
         return f"{microseconds} us"
 
 
+def _lasting(seconds: float) -> str:
+    """
+    >>> _lasting(8.2), _lasting(200), _lasting(7300)
+    ('9 s', '3:20', '2:01:40')
+    """
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+
+
 class Progress:
     """A line on a terminal's standard error, drawn again a few times a second and removed in the end.
 
@@ -127,6 +143,7 @@ class Progress:
     def __init__(self, what: str) -> None:
         self._what, self._on_terminal, self._shown = what, sys.stderr.isatty(), False
         self._started = self._last = time.monotonic()
+        self._done = self._before = 0
 
     def __enter__(self) -> Self:
         return self
@@ -134,17 +151,31 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove the line, before something else is said."""
         if self._shown:
+            self._shown = False
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
-    def __call__(self, done: int, total: float = 0) -> None:
-        """`total` 0: unknown."""
+    def counting(self, items: Iterable[T]) -> Iterator[T]:
+        """The same items, counted as they pass."""
+        for done, item in enumerate(items, 1):
+            self(done)
+            yield item
+
+    def __call__(self, done: int, total: float = 0, more: str = "") -> None:
+        """`total` 0: unknown. `more`: said behind the rate."""
         now = time.monotonic()
         if not self._on_terminal or now - self._last < 0.2:
             return
-        self._last, self._shown = now, True
-        rate = done / (now - self._started)
+        if done < self._done:  # something else is counted now
+            self._started, self._before = now - 0.2, done
+        self._last, self._done, self._shown = now, done, True
+        rate = (done - self._before) / (now - self._started)
         share = f" of {total:,}" if total else ""
-        sys.stderr.write(f"\r{self._what}: {done:,}{share} ({rate:,.0f}/s)\x1b[K")
+        left = f", {_lasting((total - done) / rate)} left" if rate > 0 and total > done else ""
+        sys.stderr.write(f"\r{self._what}: {done:,}{share} ({rate:,.0f}/s{left}){more and f' {more}'}\x1b[K")
         sys.stderr.flush()

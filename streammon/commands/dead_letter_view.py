@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.avro.walk import Value, Walk, walk
-from streammon.adapters.dead_letters import Found
+from streammon.adapters.late_records import CODE as LATE
+from streammon.adapters.marked import Found
 from streammon.commands.common import time_text
-from streammon.core.errors import Code
+from streammon.core.errors import Code, UsageError
 from streammon.text import hexdump, shown
 
 BEFORE, AFTER = 48, 80  # bytes around the fault
@@ -30,7 +31,10 @@ def examine(letter: Found, decoding: str) -> Examined:
     value = letter.value
     if value is None:
         return Examined(None, None, 0, "the record has no value")
-    decoder = AvroDecoder(**json.loads(decoding) | {"max_record_bytes": max(1, len(value))})
+    try:
+        decoder = AvroDecoder(**json.loads(decoding) | {"max_record_bytes": max(1, len(value))})
+    except UsageError as error:  # settings for files that are no Avro: their mapping names columns
+        return Examined(None, None, 0, f"the settings do not say how to decode it: {error}")
     failure = decoder.explain(value)
     if failure.code is Code.FRAMING:
         magic = decoder.framing.magic.hex(" ")
@@ -47,7 +51,8 @@ def examine(letter: Found, decoding: str) -> Examined:
         refused = failure.code if failure.code is not Code.OK else letter.code
         spot = next((v.start for v in walked.values if v.path == (failure.field or letter.field)), start)
         name = refused if isinstance(refused, str) else refused.name
-        return Examined(walked, schema.name, spot, f"every byte decodes; it was refused for what it says ({name})")
+        verdict = "it was late" if name == LATE else f"it was refused for what it says ({name})"
+        return Examined(walked, schema.name, spot, f"every byte decodes; {verdict}")
     if letter.is_cut and fault.code is Code.TRUNCATED:
         return Examined(walked, schema.name, fault.start, "decodes up to where this copy was cut")
     where = f"in {fault.path}" if fault.path else "behind the last field"
@@ -58,7 +63,8 @@ def lines(letter: Found, decoding: str) -> Iterator[str]:
     """For people."""
     partition, offset = letter.place
     source = f"{shown(letter.topic or '?')} partition {letter.partition}, offset {letter.offset}"
-    yield f"{source}  (dead letter: partition {partition}, offset {offset})"
+    kind = "late event" if letter.code == LATE else "dead letter"
+    yield f"{source}  ({kind}: partition {partition}, offset {offset})"
     size = len(letter.value or b"")
     held = "no value" if letter.value is None else f"{size:,}"
     if letter.is_cut:

@@ -1,4 +1,4 @@
-"""`streammon dead-letters list|show`: the records that could not be counted, and why."""
+"""`streammon dead-letters list|show`: the records that could not be counted, and why; with `--late`, late events."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from streammon.core.errors import UsageError
 from streammon.text import shown
 
 if TYPE_CHECKING:
-    from streammon.adapters.dead_letters import Found
     from streammon.adapters.envelopes import Envelope
+    from streammon.adapters.marked import Found
     from streammon.settings import Settings
 
 LAST = 50
@@ -66,20 +66,20 @@ def add(commands: Any) -> None:
 def execute_list(args: argparse.Namespace) -> None:
     from streammon.core.errors import Code
 
-    names = [code.name for code in Code if code not in (Code.OK, Code.TOMBSTONE)]
+    names = ["LATE"] if args.late else [code.name for code in Code if code not in (Code.OK, Code.TOMBSTONE)]
     if args.code is not None and args.code.upper() not in names:
         raise UsageError(f"--code {args.code}: there is no such code; codes are {', '.join(names)}")
     letters = list(_listed(args, load_settings(args)))
     counts = Counter((letter.code, letter.field) for letter in letters).most_common()
     if args.json:
         named = [{"code": code, "field": field, "count": count} for (code, field), count in counts]
-        print_json({"dead_letters": list(map(_values, letters)), "counts": named})
+        print_json({f"{_kind(args).replace(' ', '_')}s": list(map(_values, letters)), "counts": named})
         return
     if letters:
         _print_row(HEADS)
     for letter in letters:
         _print_row(_cells(letter))
-    print(f"\n{len(letters):,} listed" if letters else "no dead letters")
+    print(f"\n{len(letters):,} listed" if letters else f"no {_kind(args)}s")
     for (code, field), count in counts:
         print(f"{count:>9,}  {shown(code)}" + (f" in {shown(field)}" if field else ""))
 
@@ -99,10 +99,10 @@ def execute_show(args: argparse.Namespace) -> None:
     with Progress("dead letters") as progress:
         matches = [letter for letter in _read(args, settings, progress) if wanted(letter)]
     if not matches:
-        where = "among the dead letters themselves" if args.stored else f"of {topic}"
+        where = f"among the {_kind(args)}s themselves" if args.stored else f"of {topic}"
         raise UsageError(
-            f"no dead letter of partition {args.partition}, offset {args.offset} {where}: "
-            "`streammon dead-letters list` shows those that there are"
+            f"no {_kind(args)} of partition {args.partition}, offset {args.offset} {where}: "
+            f"`streammon dead-letters list{' --late' * args.late}` shows those that there are"
         )
     letter = max(matches, key=lambda match: match.stored)
     decoding = plan(settings).decoding
@@ -110,7 +110,7 @@ def execute_show(args: argparse.Namespace) -> None:
         print_json(_values(letter) | values(letter, decoding))
         return
     if len(matches) > 1:
-        print(f"{len(matches)} dead letters of this record; the latest:")
+        print(f"{len(matches)} {_kind(args)}s of this record; the latest:")
     for line in lines(letter, decoding):
         print(line)
 
@@ -120,6 +120,19 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from-dir", type=Path, metavar="DIR", help="those of a replay, from its directory, instead of the topic"
     )
+    parser.add_argument("--late", action="store_true", help="late events (of topics.late) instead of dead letters")
+
+
+def _kind(args: argparse.Namespace) -> str:
+    return "late event" if args.late else "dead letter"
+
+
+def _topic(args: argparse.Namespace, settings: Settings) -> str:
+    if not args.late:
+        return settings.topics.dead_letters
+    if settings.topics.late is None and args.from_dir is None:
+        raise UsageError("topics.late is not set, so late events are counted and kept nowhere: name a topic for them")
+    return settings.topics.late or ""
 
 
 def _number(text: str) -> int:
@@ -162,14 +175,15 @@ def _read(
 
     `from_the_start` is told whether that was the beginning of each partition.
     """
-    from streammon.adapters.dead_letters import found
+    from streammon.adapters import dead_letters, file_sink, late_records
     from streammon.adapters.envelopes import read_envelopes
-    from streammon.adapters.file_sink import DEAD_LETTERS
     from streammon.adapters.kafka.admin import Admin
     from streammon.adapters.kafka.reader import read
+    from streammon.adapters.marked import found
     from streammon.settings import kafka_options
 
-    options, topic = kafka_options(settings), settings.topics.dead_letters
+    options, prefix = kafka_options(settings), late_records.PREFIX if args.late else dead_letters.PREFIX
+    topic = _topic(args, settings)
 
     def first(bounds: Mapping[int, tuple[int, int]]) -> dict[int, int]:
         if since is not None:
@@ -183,16 +197,17 @@ def _read(
 
     envelopes: Iterable[Envelope]
     if args.from_dir is not None:
-        path = args.from_dir / DEAD_LETTERS
+        path = args.from_dir / (file_sink.LATE if args.late else file_sink.DEAD_LETTERS)
         if not path.is_file():
-            raise UsageError(f"{args.from_dir} holds no {DEAD_LETTERS}: name the --out of a `streammon replay`")
+            hint = " with topics.late set" if args.late else ""
+            raise UsageError(f"{args.from_dir} holds no {path.name}: name the --out of a `streammon replay`{hint}")
         envelopes = (e for e in read_envelopes(path) if since is None or e.timestamp >= since // 1000)
     else:
         envelopes = read(options, topic, first)
     for number, envelope in enumerate(envelopes):
         if progress is not None:
             progress(number)
-        letter = found(envelope)
+        letter = found(envelope, prefix)
         if letter is not None:
             yield letter
 

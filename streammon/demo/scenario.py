@@ -29,8 +29,9 @@ from streammon.core.ports import Origin
 from streammon.incidents import Incident
 from streammon.settings import Settings, load, plan
 from streammon.settings.document import parse
-from streammon.simulate.config import MAX_DISORDER, VERSION, Simulation
+from streammon.simulate.config import VERSION, Simulation
 from streammon.simulate.stream import CHUNK, Chunk, stream
+from streammon.simulate.timing import MAX_DISORDER
 
 RULES: Mapping[str, str] = {  # of examples/digits.yaml: which one is there for which kind of drift
     "covariate": "feature-drift",

@@ -47,14 +47,14 @@ def venue(bootstrap: str | None, note: Callable[[str], None]) -> Iterator[Venue]
     """The embedded broker; or another one, with topics and a group of this run's own, which are removed in the end."""
     if bootstrap is None:
         with EmbeddedBroker() as broker:
-            for topic in NAMES:
+            for topic in NAMES.by_role.values():
                 broker.create(topic, PARTITIONS)
             options = {"bootstrap.servers": broker.address, "security.protocol": "plaintext"}
             words = f"embedded broker at {broker.address}; {embedded.LACKS}"
             yield Venue(_overrides("streammon-demo", NAMES, options), words, EMBEDDED)
         return
     name = f"streammon-demo-{secrets.token_hex(3)}"
-    topics = Topics(*(f"{name}-{field.replace('_', '-')}" for field in Topics._fields))
+    topics = Topics(**{role: f"{name}-{role.replace('_', '-')}" for role in NAMES.by_role})
     overrides = _overrides(name, topics, {"bootstrap.servers": bootstrap})
     admin = Admin(kafka_options(load(None, overrides)))
     admin.partitions()  # refuses, before anything is promised

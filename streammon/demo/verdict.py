@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from streammon.backtest.detection import Detection, touches
 from streammon.core.outputs import AlertEvent, AlertState
 from streammon.incidents import Incident
 from streammon.text import counted, shown
@@ -22,7 +23,7 @@ class Finding:
         """The window in which the rule fired, counted from 1, the first that holds drifted events."""
         if self.alert is None:
             return None
-        return -(-(self.alert.end - self.incident.start) // self.alert.spec.size)
+        return Detection(self.incident, self.alert).windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,9 @@ def judge(incidents: Sequence[Incident], alerts: Iterable[AlertEvent]) -> Verdic
         tuple(Finding(incident, next(_found(incident, fired), None)) for incident in incidents),
         before,
         len(fired) - before,
-        tuple(alert for alert in fired if not any(_touches(incident, alert) for incident in incidents)),
+        tuple(alert for alert in fired if not any(touches(incident, alert) for incident in incidents)),
     )
 
 
 def _found(incident: Incident, fired: Iterable[AlertEvent]) -> Iterator[AlertEvent]:
-    return (alert for alert in fired if alert.rule_id == incident.rule and _touches(incident, alert))
-
-
-def _touches(incident: Incident, alert: AlertEvent) -> bool:
-    return incident.touches(alert.series.model_id, alert.series.lane, alert.start, alert.end)
+    return (alert for alert in fired if alert.rule_id == incident.rule and touches(incident, alert))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streammon.adapters.codec import from_bytes, from_record, schema_of, to_bytes, to_record
+from streammon.adapters.codec import from_bytes, from_record, schema_of, to_bytes, to_datum, to_record
 from streammon.core.errors import UsageError
 from streammon.core.journal import JournalEntry, Kind
 from streammon.core.outputs import (
@@ -152,6 +152,7 @@ def test_golden_bytes_follow_from_their_json(case: str) -> None:
 )
 def test_metric_events_survive(event: MetricEvent) -> None:
     assert from_bytes(MetricEvent, to_bytes(event)) == event
+    assert to_datum(event) == schema_of(MetricEvent).datum(to_record(event))  # what fastavro makes of it
 
 
 @given(

@@ -7,7 +7,8 @@ from hashlib import blake2b
 import pytest
 
 from streammon.adapters.codec import to_bytes
-from streammon.adapters.dead_letters import MESSAGE_CHARACTERS, PREFIX, DeadRecord, dead_record, schema_id
+from streammon.adapters.dead_letters import PREFIX, dead_record
+from streammon.adapters.marked import MESSAGE_CHARACTERS, Marked, schema_id
 from streammon.adapters.schema_files import load_schema
 from streammon.core.errors import Code
 from streammon.core.journal import JournalEntry, Kind
@@ -25,7 +26,7 @@ LETTER = DeadLetter(
 )
 
 
-def reasons(record: DeadRecord) -> dict[str, bytes | None]:
+def reasons(record: Marked) -> dict[str, bytes | None]:
     return {name.removeprefix(PREFIX): value for name, value in record.headers if name.startswith(PREFIX)}
 
 

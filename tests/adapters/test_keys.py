@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.envelopes import LOG_APPEND_TIME, Envelope, EnvelopeWriter
 from streammon.adapters.memory import MemoryBroker, MemoryRecord, MemorySource
+from streammon.adapters.recorded_log import RecordedLog
 from streammon.adapters.recorded_source import RecordedSource
 from streammon.adapters.records import record_batch
 from streammon.core.events import KEY_DIFFERS, KEY_FITS, KEY_NULL
@@ -90,7 +91,7 @@ def test_memory_and_recorded_files_agree_with_the_stream(stream: Any, tmp_path: 
             for p, items in stream.partitions.items()
             for offset, item in enumerate(items)
         )
-    recorded = RecordedSource(tmp_path / "e.avro").poll(0)
+    recorded = RecordedSource(RecordedLog.open([tmp_path / "e.avro"])).poll(0)
     log = {p: [MemoryRecord(i.timestamp, i.key, i.value) for i in items] for p, items in stream.partitions.items()}
     memory = MemorySource(MemoryBroker(stream.topic, log), [])
     memory.seek(dict.fromkeys(log, 0))

@@ -28,12 +28,12 @@ def measure() -> list[Figure]:
     values = next(stream.events(BATCH, models=20, end=1_790_000_000_000_000, span=60_000_000)).values
     decoder = AvroDecoder([stream.SCHEMA, _later_schema()])
     mixed = [value if i % 2 else _later_value(value) for i, value in enumerate(values[:BATCH])]
-    joined, later = _joined(values[:BATCH]), _joined(mixed)
-    decoder.decode(_joined(values[:1]))  # compiled, or read from numba's cache
+    at_once, later = joined(values[:BATCH]), joined(mixed)
+    decoder.decode(joined(values[:1]))  # compiled, or read from numba's cache
 
     steps: dict[str, Callable[[], object]] = {
-        "decode": lambda: decoder.decode(joined),
-        "join": lambda: _joined(values[:BATCH]),
+        "decode": lambda: decoder.decode(at_once),
+        "join": lambda: joined(values[:BATCH]),
         "fastavro": lambda: [
             fastavro.schemaless_reader(io.BytesIO(value[len(stream.HEADER) :]), stream.PARSED, None)
             for value in values[:REFERENCE]
@@ -56,10 +56,12 @@ def measure() -> list[Figure]:
     ]
 
 
-def _joined(values: list[bytes]) -> RecordBatch:
+def joined(values: list[bytes], first: int = 0, timestamp: int = 0) -> RecordBatch:
+    """Records of partition 0 from offset `first` on, all of one time."""
     n = np.arange(len(values))
     keys: list[bytes | None] = [b"model-0000"] * len(values)
-    return record_batch(values, keys, np.zeros_like(n), n, n, lambda row: Origin(None, values[row], ()))
+    times = np.full_like(n, timestamp)
+    return record_batch(values, keys, np.zeros_like(n), first + n, times, lambda row: Origin(None, values[row], ()))
 
 
 def _later_schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Resident memory of a worker: at a hundred series over ten million events, and at the cap on series."""
+"""Memory: of a worker at a hundred series over ten million events, and at the cap on series; of the state alone."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ SETTLED = 0.2  # of the events: by then every kernel is loaded and every pane ha
 CAP = 125  # series of a partition, 1,000 in all
 MODELS_BEYOND = 1_500
 EVENTS_AT_CAP = 3_000_000
+
+COMMAND_STATE = "make bench ARGS='--only state'"
+EVENTS_PER_PANE = 50
 
 
 def measure(broker: Broker, folder: Path) -> list[Figure]:
@@ -54,6 +57,24 @@ def measure_at_cap(broker: Broker, folder: Path) -> list[Figure]:
     )
     seen = _seen(broker, config, EVENTS_AT_CAP, models=MODELS_BEYOND, lanes=1, span=12 * topic.MINUTE)
     return [Figure("memory.at_cap", max(size for _, size in seen) / GIB, "GiB", Goal(at_most=4), COMMAND_AT_CAP)]
+
+
+def measure_state() -> list[Figure]:
+    """1,000 series that hold as many panes as an hour sliding by a minute ever needs, in one partition."""
+    found = pipeline.child("state", str(EVENTS_PER_PANE))
+
+    def figure(name: str, value: float, unit: str, goal: Goal | None = None) -> Figure:
+        return Figure(f"memory.state.{name}", value, unit, goal, COMMAND_STATE)
+
+    return [
+        figure("series", found["series"], ""),
+        figure("panes", found["panes"] / found["series"], "of a series"),
+        figure("pane", found["counted"] / found["panes"], "bytes"),
+        *(figure(f"pane.{name}", size, "bytes") for name, size in found["aggregates"].items()),
+        figure("counted", found["counted"] / GIB, "GiB"),
+        figure("resident", found["resident"] / GIB, "GiB", Goal(at_most=4)),
+        figure("peak_with_snapshot", found["peak"] / GIB, "GiB"),
+    ]
 
 
 def _seen(broker: Broker, config: Path, events: int, **shape: Any) -> list[tuple[int, int]]:

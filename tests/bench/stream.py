@@ -54,17 +54,30 @@ def features(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     return values.astype(np.float32).astype(np.float64)
 
 
-def events(count: int, *, models: int, lanes: int = len(LANES), end: int, span: int, seed: int = 0) -> Iterator[Block]:
+def lane_id(number: int) -> str:
+    return LANES[number] if number < len(LANES) else f"arm-{number}"
+
+
+def events(
+    count: int,
+    *,
+    models: int,
+    lanes: int = len(LANES),
+    end: int,
+    span: int,
+    seed: int = 0,
+    each: int = PATTERNS,
+) -> Iterator[Block]:
     """`count` events of models x lanes series, evenly over `span` microseconds that finish at `end`, in random order
-    of series. The same arguments give the same bytes.
+    of series, of `each` patterns a series. The same arguments give the same bytes.
     """
     rng = np.random.default_rng(seed)
-    series = [(model_id(model), LANES[lane]) for model in range(models) for lane in range(lanes)]
+    series = [(model_id(model), lane_id(lane)) for model in range(models) for lane in range(lanes)]
     length = max(len(_encoded(rng, *one)) for one in series)
-    patterns = np.zeros((len(series) * PATTERNS, length), np.uint8)
+    patterns = np.zeros((len(series) * each, length), np.uint8)
     size = np.zeros(len(patterns), np.int64)
     for pattern in range(len(patterns)):
-        datum = _encoded(rng, *series[pattern // PATTERNS])
+        datum = _encoded(rng, *series[pattern // each])
         patterns[pattern, : len(datum)] = np.frombuffer(datum, np.uint8)
         size[pattern] = len(datum)
     keys = [model.encode() for model, _ in series]
@@ -77,7 +90,7 @@ def events(count: int, *, models: int, lanes: int = len(LANES), end: int, span: 
         data[:, REQUEST_AT : REQUEST_AT + REQUEST_BYTES] = _hexadecimal(number)
         joined, sizes = data.tobytes(), size[row].tolist()
         yield Block(
-            [keys[s] for s in (row // PATTERNS).tolist()],
+            [keys[s] for s in (row // each).tolist()],
             [joined[i * length : i * length + sizes[i]] for i in range(n)],
         )
 

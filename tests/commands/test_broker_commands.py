@@ -144,3 +144,19 @@ def test_from_topics_to_a_replay_that_equals_live(
     assert {event.event_id: event.n for event in offline} == {m["event_id"]: m["n"] for m in metrics}
     again = read_outputs(tmp_path / "out" / "alerts.avro", AlertEvent)
     assert {(event.alert_id, event.number) for event in again} == {(a["alert_id"], a["number"]) for a in alerts}
+
+    of_topic = ("replay", "--config", config, "--topic", topics.name("events"))
+    straight = command(*of_topic, "--out", tmp_path / "straight", "--json", "--compare", "topics")
+    assert (straight.code, straight.err) == (0, "")
+    said_again = json.loads(straight.out)
+    assert (said_again["events"], said_again["files"], said_again["journal"]) == (20_000, 0, summary["journal"])
+    assert said_again["compare"]["metrics"]["equal"] == len(metrics)
+    for name in ("metrics.avro", "alerts.avro"):
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+    # From the middle: the broker's times are of today, so nothing of 2025 can be known to be whole.
+    part = ("--from", 12_000, "--to", 19_000, "--out", tmp_path / "part", "--journal", "none")
+    found = json.loads(command(*of_topic, *part, "--json").out)
+    assert (found["events"], found["metrics"], found["journal"], found["comparable"]) == (7_000, 0, None, False)
+    assert found["why_not_comparable"].startswith("it begins in the middle and ends before a window")
+    assert command(*of_topic, "--from", "noon", "--out", tmp_path / "x").err.startswith("streammon: --from noon: give ")

@@ -67,6 +67,75 @@ def test_windows_and_panes(command: Command, config: Path) -> None:
     )
 
 
+TIME = """
+windows:
+- 1m
+- 5m every 1m
+- {window: 1h every 5m offset 2m, model: "fraud-*", lane: prod}
+- {window: 1h every 5m offset 2m, model: "credit", lane: "[*]"}
+rollups: [lanes, model]
+empty_windows: 3
+idle_timeout: 90s
+expire_after: 2d
+topics: {late: others}
+rules:
+- {id: silent, measurement: traffic.count, window: 1m, below: 1, min_samples: 0}
+- {id: slow, measurement: latency.p95, window: 5m every 1m, above: 250, consecutive: 3, lane: "[*]"}
+limits: {series_alert: false}
+"""
+
+
+def test_sliding_windows_scopes_and_roll_ups(command: Command, config: Path) -> None:
+    """In numbers and in words. Three windows of 5 m that slide by 1 m reach over 7 m."""
+    config.write_text(TIME, encoding="utf-8")
+    found = checked(command, "--config", config, "--series", 10)
+    assert found["pane_width"] == MINUTE
+    tumbling, sliding, scoped = found["windows"]
+    assert [tumbling[key] for key in ("window", "panes", "only_for")] == ["1m", 1, []]
+    assert [sliding[key] for key in ("window", "panes", "slide", "only_for")] == ["5m every 1m", 5, MINUTE, []]
+    assert [scoped[key] for key in ("window", "panes", "offset")] == ["1h every 5m offset 2m", 60, 2 * MINUTE]
+    assert scoped["only_for"] == [
+        {"model": "credit", "version": "*", "lane": "[*]"},
+        {"model": "fraud-*", "version": "*", "lane": "prod"},
+    ]
+    assert (found["rollups"], found["empty_windows"], found["late_topic"]) == (["lanes", "model"], 3, "others")
+    assert (found["idle_timeout"], found["expire_after"]) == (90_000_000, 2 * 1_440 * MINUTE)
+    assert [rule["text"] for rule in found["rules"]] == [
+        "P3 ticket when traffic.count is below 1 in a window of 1m; windows without events count; "
+        "again at every window",
+        "P3 ticket when latency.p95 is above 250 in 3 windows of 5m every 1m in a row (7m at least); "
+        "again at every window; lane [*]",
+    ]
+    lines = command("check", "--config", config).out.splitlines()
+    for line in (
+        "  5m every 1m           5 panes; closes 10s after its end, by its series' clock",
+        "  1h every 5m offset 2m 60 panes; closes 10s after its end, by its series' clock; "
+        "only for model credit, lane [*] or model fraud-*, lane prod",
+        "  model: all of a model",
+        "empty      windows without events are published: 3 at most behind each that has some",
+        "silent     a partition without records for 90s of wall time closes its windows",
+        "expired    a series 2d behind its partition's progress frees its place",
+    ):
+        assert line in lines
+    assert [line for line in lines if line.endswith("a copy goes to others")]
+
+
+def test_roll_ups_take_memory_too(command: Command, config: Path) -> None:
+    """Of each kind there are as many as series, at most."""
+    config.write_text("windows: [1m]\n", encoding="utf-8")
+    alone = checked(command, "--config", config, "--series", 10)["memory"]
+    config.write_text("windows: [1m]\nrollups: [lanes, model]\n", encoding="utf-8")
+    rolled = checked(command, "--config", config, "--series", 10)["memory"]
+    assert (alone["rollups"], rolled["rollups"]) == (0, 20)
+    assert rolled["bytes"] - alone["bytes"] == 20 * alone["pane_bytes"] * alone["live_panes"]
+
+
+def test_a_rule_on_silence_that_sees_none(command: Command, config: Path) -> None:
+    config.write_text(TIME.replace("empty_windows: 3", "empty_windows: 0"), encoding="utf-8")
+    silent = checked(command, "--config", config)["rules"][0]["text"]
+    assert silent.endswith("never of silence: empty_windows is 0, so there are no windows without events")
+
+
 def test_rules_in_words(command: Command, config: Path) -> None:
     rules = {rule["id"]: rule["text"] for rule in checked(command, "--config", config)["rules"]}
     assert rules == {
@@ -87,11 +156,13 @@ def test_memory_by_the_declared_fields(command: Command, config: Path) -> None:
     ours = arrays(Layout(("age", "income"), ("no", "yes"), 0))
     memory = checked(command, "--config", config, "--series", 10)["memory"]
     assert memory["series"] == 10
-    # A pane is held while the longest window that it is in is open: 60 panes, and those of the lateness.
-    assert memory["live_panes"] == 62
+    # Open are the panes of the lateness, 2, and the one ahead. Of the 4 other panes of 5m, blocks of 1, 2 and 4 panes:
+    # 3 + 2 + 1; of the 59 other panes of 1h 3 + 3 + 3 + 3 + 3 + 1, up to blocks of 32.
+    live = 3 + 6 + 16
+    assert memory["live_panes"] == live
     assert ours < memory["pane_bytes"] < ours + 100  # beside the arrays, its row in the table of panes
     overhead = memory["pane_bytes"] - ours
-    assert memory["bytes"] == 62 * (10 * (ours + overhead) + arrays(Layout()) + overhead)
+    assert memory["bytes"] == live * (10 * (ours + overhead) + arrays(Layout()) + overhead)
     assert checked(command, "--config", config)["memory"]["series"] == 1_000  # as many as may be
 
 

@@ -58,7 +58,7 @@ def config(tmp_path: Path) -> Callable[[str], Path]:
     [
         ("", "COMMAND; see --help"),
         ("frobnicate", "'frobnicate' (choose from 'demo'"),
-        ("replay", "--config, --from, --out; see streammon replay --help"),
+        ("replay", "--config, --out; see streammon replay --help"),
         ("baseline", "ACTION; see streammon baseline --help"),
         ("topics create --config c --partitions 0", "at least 1; see streammon topics create --help"),
         ("tail alarms --config c", "'alarms' (choose from 'metrics', 'alerts')"),
@@ -196,9 +196,9 @@ def wrong_files(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Path:
     "name, words",
     [
         ("none.avro", "cannot read {path}: No such file or directory"),
-        ("text.avro", "{path} is not an Avro container file"),
+        ("text.avro", "{path}, read as CSV: no column model_id, which every event needs: say in input.mapping"),
         ("cut.avro", "is truncated: "),
-        ("plain.avro", "holds no recorded envelopes but streammon.v1.InferenceEvent: give a file that"),
+        ("plain.avro", "{path}: no rows"),
         ("empty.avro", "{path}: holds no records: record again"),
         ("two.avro", "{path}: holds several topics, a, b: record one topic to a file"),
         (".", "Is a directory"),
@@ -262,10 +262,10 @@ def test_a_target_without_permission(command: Command, files: Files, tmp_path: P
     assert_refused(result, "Permission denied: choose another --out")
 
 
-def test_a_disk_that_is_full_leaves_nothing(
-    command: Command, files: Files, folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_is_full_leaves_only_the_work(
+    command: Command, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even the first of the two files, which had its name already."""
+    """Not even the first of the two files, which had its name already; when there is room, --resume writes them."""
 
     def full(descriptor: int) -> None:
         calls.append(descriptor)
@@ -274,8 +274,13 @@ def test_a_disk_that_is_full_leaves_nothing(
 
     calls: list[int] = []
     monkeypatch.setattr(os, "fsync", full)
-    result = command("replay", "--config", files.config, "--from", files.recording, "--out", folder / "deep" / "out")
-    assert_refused(result, "alerts.avro: No space left on device")
+    where = ("--config", files.config, "--from", files.recording, "--out", tmp_path / "out")
+    assert_refused(command("replay", *where), "alerts.avro: No space left on device")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".work"]
+    assert command("replay", *where, "--resume").code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *("alerts.avro", "dead_letters.avro", "metrics.avro")
+    ]
 
 
 # --- no broker --------------------------------------------------------------------------------------------------------

@@ -66,7 +66,8 @@ def check(
                 for chunk in live:
                     writer.write(_envelopes(chunk, TOPIC, offsets))
             settings = scenario.settings(folder, {})
-            summary = replay.run(settings, folder / "events.avro", folder / "out", None, lambda done, total: None)
+            log = replay.of_files([folder / "events.avro"], settings)
+            summary = replay.run(settings, log, folder / "out")
             alerts = list(read_outputs(folder / "out" / ALERTS, AlertEvent))
             unread = [] if summary.windows == story.windows else [f"{summary.windows} windows of {story.windows}"]
             yield Outcome(kinds, delays(alerts, story.incidents), unread + surprises(alerts, story.incidents))

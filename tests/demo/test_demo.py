@@ -19,6 +19,7 @@ import pytest
 
 from streammon import cli, replay
 from streammon.adapters.files import read_outputs
+from streammon.adapters.recorded_source import read_journal
 from streammon.core.outputs import AlertEvent, MetricEvent
 from streammon.demo import play as stage
 from streammon.demo.folder import MARK, claimed
@@ -93,13 +94,10 @@ def test_the_demo_finds_what_it_injects_and_its_recording_replays_to_the_same(si
     assert os.listdir(tmp_path) == ["streammon-demo"]
     folder = tmp_path / "streammon-demo"
     assert "<title>" in (folder / "report.html").read_text(encoding="utf-8")
-    summary = replay.run(
-        load(folder / "settings.yaml"),
-        folder / "events.avro",
-        tmp_path / "replayed",
-        folder / "journal.avro",
-        lambda done, total: None,
-    )
+    settings = load(folder / "settings.yaml")
+    log = replay.of_files([folder / "events.avro"], settings)
+    journal = read_journal(folder / "journal.avro", log.topic)
+    summary = replay.run(settings, log, tmp_path / "replayed", journal=journal)
     assert (summary.comparable, summary.events, summary.dead_letters) == (True, 25_750, {})
     for name, kind in (("metrics.avro", MetricEvent), ("alerts.avro", AlertEvent)):
         assert key_by_identity(folder / name, kind) == key_by_identity(tmp_path / "replayed" / name, kind) != {}

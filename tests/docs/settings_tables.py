@@ -6,16 +6,18 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
+from streammon.core.outputs import Rollup
 from streammon.core.rules import RULES, base
 from streammon.settings import kinds
 from streammon.settings.input import Columns, Constants, Schemas
 from streammon.settings.kafka import RESERVED
 from streammon.settings.model import Settings
 from streammon.settings.rules import SPELLINGS, section
+from streammon.settings.windows import WindowKeys
 from tests.docs.pages import ROOT
 from tests.docs.tables import table
 
@@ -27,12 +29,15 @@ _TYPES: tuple[tuple[Any, str], ...] = (  # how a type of the settings is called;
     (kinds.Text, "text"),
     (kinds.Topic, "topic"),
     (kinds.Count, "whole number, 1 or more"),
+    (kinds.Natural, "whole number, 0 or more"),
     (kinds.Dimension, "whole number"),
     (kinds.Whole, "whole number"),
     (kinds.Number, "number"),
     (kinds.Duration, "duration"),
     (kinds.Positive, "duration, more than 0s"),
     (kinds.Window, "window"),
+    (WindowKeys, "window, or mapping"),
+    (Rollup, "`lanes`, `versions`, `model`"),
     (kinds.Measurement, "measurement"),
     (kinds.Features, "number, or list of names"),
     (kinds.Names, "list of names"),
@@ -93,12 +98,12 @@ def sections() -> str:
         if name not in Settings.model_fields or name == "rules":
             continue
         model = _section(hint)
+        if name != "kafka" and (model is None or get_origin(hint) is Annotated):  # a text may stand for it
+            top.append(_row(name, hint, defaults[name], said[name,]))
         if model is not None or name == "kafka":
             rows = _rows(model, name, defaults[name], said) if model else _kafka(defaults[name], said)
-            many = "[]" if get_origin(hint) is tuple else ""
+            many = "" if model in (None, hint) else "[]"
             tables.append(f"### `{name}{many}`\n\n{_sentence(said[name,])}\n\n{table(HEADS, rows)}")
-        else:
-            top.append(_row(name, hint, defaults[name], said[name,]))
     return "\n\n".join([table(HEADS, top), *tables])
 
 
@@ -130,7 +135,8 @@ def _rows(model: type[BaseModel], name: str, defaults: Any, said: dict[tuple[str
     for key, hint in get_type_hints(model, include_extras=True).items():
         if key in model.model_fields:
             field = model.model_fields[key]
-            default = "needed" if field.is_required() else defaults[key] if defaults else field.default
+            known = defaults if isinstance(defaults, dict) else {}
+            default = "needed" if field.is_required() else known.get(key, field.default)
             yield _row(key, hint, default, said[name, key])
 
 
@@ -165,7 +171,7 @@ def _sentence(text: str) -> str:
 
 def _section(hint: Any) -> type[BaseModel] | None:
     """The model of a mapping, or of a list of mappings."""
-    if get_origin(hint) is tuple:
+    while get_origin(hint) in (Annotated, tuple):
         hint = get_args(hint)[0]
     return hint if isinstance(hint, type) and issubclass(hint, BaseModel) else None
 

@@ -35,7 +35,7 @@ from tests.conftest import Topics
 from tests.docs.pages import ROOT, Block, blocks
 
 EVENTS = 30_000
-ROLES = ("events", "metrics", "alerts", "dead_letters", "journal", "changelog")
+ROLES = ("events", "metrics", "alerts", "dead_letters", "late", "journal", "changelog")
 TOPICS = {"inference-events": "events", "predictions": "events", "streammon-journal": "journal"}  # roles of names
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,14 @@ def test_a_worker_on_kafka_and_its_replay(on_kafka: Story, topics: Topics, good:
     kafka_tools.produce(topics.bootstrap, events, [(0, b"digits-0", b"no event", None)])
     on_kafka.rename({"3": "0", "4711": str(kafka_tools.end_offsets(topics.bootstrap, events)[0] - 1)})
     eventually(lambda: any(kafka_tools.end_offsets(topics.bootstrap, letters, "read_committed").values()), "refused")
-    assert "FRAMING" in on_kafka.tell(of("docs/operating.md", WORKER))
+    refused, late = of("docs/operating.md", WORKER)
+    assert "FRAMING" in on_kafka.tell([refused])
+
+    first = next(record for record in kafka_tools.read_all(topics.bootstrap, events) if record.value != b"no event")
+    kafka_tools.produce(topics.bootstrap, events, [(first.partition, first.key, first.value, None)])
+    ends = partial(kafka_tools.end_offsets, topics.bootstrap, topics.name("late"), "read_committed")
+    eventually(lambda: any(ends().values()), "late")
+    assert "LATE" in on_kafka.tell([late])
     on_kafka.end()
 
 

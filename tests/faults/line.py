@@ -11,6 +11,7 @@ import yaml
 
 from streammon.adapters.avro.decoder import AvroDecoder
 from streammon.adapters.kafka.producer import Record
+from streammon.adapters.recorded_log import RecordedLog
 from streammon.adapters.recorded_source import RecordedSource
 from streammon.adapters.schema_files import load_schema
 from streammon.baselines.collect import Collector
@@ -22,8 +23,14 @@ from streammon.simulate.output import simulate_to_file
 from tests.broker.kafka_tools import produce
 
 SECOND = 1_000_000
-TOPICS = ("events", "metrics", "alerts", "dead_letters", "journal", "changelog")
-WINDOWS = {"10s": (10 * SECOND, 10 * SECOND, 0), "30s": (30 * SECOND, 30 * SECOND, 0)}
+TOPICS = ("events", "metrics", "alerts", "dead_letters", "late", "journal", "changelog")
+WINDOWS = {
+    "10s": (10 * SECOND, 10 * SECOND, 0),
+    "30s": (30 * SECOND, 30 * SECOND, 0),
+    "5s": (5 * SECOND, 5 * SECOND, 0),
+    "15s every 5s": (15 * SECOND, 5 * SECOND, 0),
+}
+TUMBLING = ("10s", "30s")
 LATENESS, GRACE, SKEW = 500_000, 20 * SECOND, 60 * SECOND
 
 # Limits within the noise of the simulated service, so that alerts open, go on and resolve again and again.
@@ -78,6 +85,8 @@ class Line:
         """The configuration of tests.oracle."""
         return {
             "windows": [WINDOWS[window] for window in self.settings["windows"]],
+            "rollups": list(self.settings.get("rollups", ())),
+            "empty_windows": self.settings.get("empty_windows", 0),
             "allowed_lateness": LATENESS,
             "idle_grace": GRACE,
             "max_future_skew": SKEW,
@@ -101,7 +110,7 @@ def make_line(
         "group": f"{prefix}group",
         "topics": {name: prefix + name for name in TOPICS},
         "kafka": {"bootstrap.servers": bootstrap},
-        "windows": list(WINDOWS),
+        "windows": list(TUMBLING),
         "allowed_lateness": _duration(LATENESS),
         "idle_grace": _duration(GRACE),
         "max_future_skew": _duration(SKEW),
@@ -127,7 +136,7 @@ def build_baselines(folder: Path, models: Iterable[int], events: int = 1_500, se
     folder.mkdir(parents=True, exist_ok=True)
     count = numbers[-1] + 1
     simulate_to_file(Simulation(events=events * count, end=1_750_000_000 * SECOND, models=count, seed=seed), recording)
-    source = RecordedSource(recording)
+    source = RecordedSource(RecordedLog.open([recording]))
     decoder = AvroDecoder([load_schema(CANONICAL_SCHEMA).definition], "single_object", {}, 1 << 20)
     collectors = {number: Collector(f"digits-{number}") for number in numbers}
     while not source.finished():

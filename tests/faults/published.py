@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from io import BytesIO
@@ -11,14 +12,16 @@ from typing import Any, NamedTuple
 
 import fastavro
 
-from tests.broker.kafka_tools import Record, read_all
+from tests.broker.kafka_tools import read_all
 from tests.faults.line import Line
 from tests.oracle.files import SCHEMAS, microseconds
 
 HEADER_BYTES = 10  # of the single-object encoding
 ERRORS = "__streammon.errors."
+LATE = "__streammon.late."
 
 Event = dict[str, Any]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 class DeadLetter(NamedTuple):
@@ -28,6 +31,16 @@ class DeadLetter(NamedTuple):
     code: str
 
 
+class Late(NamedTuple):
+    """A late event, of the input topic's partition and offset."""
+
+    topic: str
+    partition: int
+    offset: int
+    series: tuple[str, str, str]
+    pane: tuple[int, int]  # start and end, microseconds
+
+
 class Published(NamedTuple):
     """Events as they lie in their topics."""
 
@@ -35,6 +48,7 @@ class Published(NamedTuple):
     alerts: list[Event]
     journal: list[Event]
     dead_letters: list[DeadLetter]
+    late: list[Late]
     changelog: dict[int, dict[tuple[Any, ...], Event | None]]  # by partition: live keys; values of headers only
 
 
@@ -53,7 +67,8 @@ def read(line: Line) -> Published:
         metrics=events(line, "metrics", "metric_event"),
         alerts=events(line, "alerts", "alert_event"),
         journal=events(line, "journal", "journal_entry"),
-        dead_letters=[_dead_letter(record) for record in read_all(line.bootstrap, line.topic("dead_letters"))],
+        dead_letters=[_dead_letter(record.headers) for record in read_all(line.bootstrap, line.topic("dead_letters"))],
+        late=[_late(record.headers) for record in read_all(line.bootstrap, line.topic("late"))],
         changelog=changelog,
     )
 
@@ -99,11 +114,39 @@ def _plain(schema: Any) -> Any:
     return [_plain(item) for item in schema] if isinstance(schema, list) else schema
 
 
-def _dead_letter(record: Record) -> DeadLetter:
-    headers = {name: (value or b"").decode() for name, value in record.headers if name.startswith(ERRORS)}
-    return DeadLetter(
-        headers[f"{ERRORS}topic"],
-        int(headers[f"{ERRORS}partition"]),
-        int(headers[f"{ERRORS}offset"]),
-        headers[f"{ERRORS}code"],
+def dead_letters_in(path: Path) -> list[DeadLetter]:
+    """Of a replay."""
+    return list(map(_dead_letter, _headers(path)))
+
+
+def late_in(path: Path) -> list[Late]:
+    """Of a replay."""
+    return list(map(_late, _headers(path)))
+
+
+def _headers(path: Path) -> Iterator[Headers]:
+    """Of the records in a recorded file."""
+    for record in read_file(path):
+        yield [(header["key"], header["value"]) for header in record["headers"]]
+
+
+def _dead_letter(headers: Headers) -> DeadLetter:
+    said = _said(headers, ERRORS)
+    return DeadLetter(said["topic"], int(said["partition"]), int(said["offset"]), said["code"])
+
+
+def _late(headers: Headers) -> Late:
+    said = _said(headers, LATE)
+    assert said["code"] == "LATE"
+    return Late(
+        said["topic"],
+        int(said["partition"]),
+        int(said["offset"]),
+        (said["model_id"], said["model_version"], said["lane"]),
+        (int(said["pane_start"]), int(said["pane_end"])),
     )
+
+
+def _said(headers: Headers, prefix: str) -> dict[str, str]:
+    """What was marked on a record."""
+    return {name.removeprefix(prefix): (value or b"").decode() for name, value in headers if name.startswith(prefix)}

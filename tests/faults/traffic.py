@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 import numpy as np
@@ -16,18 +16,23 @@ from streammon.simulate.partitioner import partition_of
 from streammon.simulate.stream import stream
 from tests.oracle import files
 
-HOUR = 3600 * 1_000_000
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
 GOOD_PER_BAD = 400
 
 
-def inferences(events: int, *, models: int, partitions: int, span: float, seed: int) -> list[Record]:
+def inferences(
+    events: int, *, models: int, partitions: int, span: float, seed: int, gaps: Mapping[float, float] | None = None
+) -> list[Record]:
     """Events up to now, drifting from half of the span on, and about one bad record in GOOD_PER_BAD.
 
-    One model falls silent after 60 % of the stream, in a partition in which another goes on.
+    One model falls silent after 60 % of the stream, in a partition in which another goes on. `gaps`: after this share
+    of the events, there is none for so many seconds of event time, besides the span.
     """
+    silences = [(share, round(seconds * SECOND)) for share, seconds in (gaps or {}).items()]
     simulation = Simulation(
         events=events,
-        end=time.time_ns() // 1000,
+        end=time.time_ns() // 1000 - sum(silence for _, silence in silences),
         models=models,
         partitions=partitions,
         seed=seed,
@@ -37,7 +42,12 @@ def inferences(events: int, *, models: int, partitions: int, span: float, seed: 
     silent = _with_company(simulation)
     rng = np.random.default_rng(seed)
     records: list[Record] = []
+    done = 0
     for chunk in stream(simulation):
+        number = done + np.arange(len(chunk))
+        for share, silence in silences:
+            chunk.columns.ts[number >= share * events] += silence
+        done += len(chunk)
         for record in map(Record, chunk.key, encode(chunk.columns), chunk.timestamp.tolist()):
             if record.key == silent and len(records) > 0.6 * events:
                 continue
@@ -83,7 +93,7 @@ class Feed:
         self._part, self._rate = part, rate
         self.seconds = part / rate  # that a part takes
         self._parts = -(-len(records) // part)
-        self._released = 0
+        self._released = self._sent = 0  # parts
         self._closed = False
         self._changed = threading.Condition()
         self._failure: Exception | None = None
@@ -94,17 +104,24 @@ class Feed:
         with self._changed:
             assert self._released < self._parts, f"the stream has ended, but {why}: more events are needed"
             self._released += parts
-            self._changed.notify()
+            self._changed.notify_all()
+
+    def release_to(self, share: float) -> None:
+        """This share of the stream may go; returns when it is delivered, and then nothing more comes."""
+        with self._changed:
+            self._released = max(self._released, round(share * self._parts))
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._sent >= self._released or self._failure is not None)
+        self._raise()
 
     def finish(self) -> None:
         """Release the rest, as fast as it can go, and wait until everything is delivered."""
         with self._changed:
             self.seconds = 0.0
             self._released = self._parts
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
-        if self._failure is not None:
-            raise self._failure
+        self._raise()
 
     def __enter__(self) -> Feed:
         self._thread.start()
@@ -116,7 +133,7 @@ class Feed:
         """What is not sent by now never will be."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
 
     def _run(self) -> None:
@@ -129,10 +146,20 @@ class Feed:
                     due = max(due, time.monotonic())
                     producer.send(self._records[number * self._part : (number + 1) * self._part])
                     producer.flush()
+                    self._tell(sent=number + 1)
                     due += self.seconds
                     time.sleep(max(0.0, due - time.monotonic()))
         except Exception as error:
-            self._failure = error
+            self._tell(failure=error)
+
+    def _tell(self, sent: int = 0, failure: Exception | None = None) -> None:
+        with self._changed:
+            self._sent, self._failure = max(self._sent, sent), failure
+            self._changed.notify_all()
+
+    def _raise(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _may_go(self, number: int) -> bool:
         with self._changed:

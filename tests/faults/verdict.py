@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -16,16 +17,19 @@ from tests.faults.line import Line
 from tests.faults.published import DeadLetter, Event, Published
 from tests.oracle import oracle
 from tests.oracle.compare import compare_alerts, compare_metrics, order_differences
-from tests.oracle.files import Record
+from tests.oracle.files import Record, load_baseline
 from tests.oracle.judge import alerts_of
 
 PROCESSES = 2
 MAX_LINES = 40
 
 
-def expect(line: Line) -> oracle.Result:
-    """What the oracle says about the input topic as it stands, with all baselines active from the beginning."""
+def expect(line: Line, journal: Iterable[Event] | None = None) -> oracle.Result:
+    """What the oracle says about the input topic as it stands, and about the decisions in this journal; without one,
+    all baselines are active from the beginning and no partition was ever silent.
+    """
     topic = line.topic("events")
+    config = line.oracle() | ({} if journal is None else decisions(line, journal))
     partitions: dict[int, list[Record]] = {}
     for record in read_all(line.bootstrap, topic):
         partitions.setdefault(record.partition, []).append(
@@ -34,7 +38,7 @@ def expect(line: Line) -> oracle.Result:
     result = oracle.Result()
     spawn = multiprocessing.get_context("spawn")  # a fork would take the client's threads along, dead
     with ProcessPoolExecutor(PROCESSES, spawn) as pool:
-        jobs = [pool.submit(oracle.run, {p: partitions[p]}, topic, line.oracle()) for p in sorted(partitions)]
+        jobs = [pool.submit(oracle.run, {p: partitions[p]}, topic, config) for p in sorted(partitions)]
         for job in jobs:
             part = job.result()
             result.metrics |= part.metrics
@@ -45,11 +49,31 @@ def expect(line: Line) -> oracle.Result:
     return result
 
 
-def differences(line: Line, expected: oracle.Result, found: Published) -> list[str]:
-    """Empty when every metric event, alert event and dead letter is there once, and nothing else, and state is whole.
+def decisions(line: Line, journal: Iterable[Event]) -> dict[str, Any]:
+    """The journal, as the oracle takes it. The settings of `line` know every baseline that it names."""
+    paths = {load_baseline(Path(path)).baseline_id: path for path in line.settings["baselines"]}
+    activations: dict[int, list[tuple[int, str, int | None]]] = {}
+    idle: dict[int, list[tuple[int, int]]] = {}
+    for entry in sorted(journal, key=lambda entry: entry["sequence"]):
+        partition, position, value = entry["partition"], entry["position"], json.loads(entry["value"])
+        if entry["kind"] == "baseline":
+            active = (position, paths[value["baseline_id"]], value["effective_from"])
+            activations.setdefault(partition, []).append(active)
+        elif entry["kind"] == "idle":
+            idle.setdefault(partition, []).append((position, value["advance"]))
+    return {"baselines": [], "activations": activations, "idle": idle}
+
+
+def differences(
+    line: Line, expected: oracle.Result, found: Published, later: Iterable[tuple[int, int, str]] = ()
+) -> list[str]:
+    """Empty when every metric event, alert event, dead letter and late record is there once, and nothing else, and
+    state is whole.
 
     Alerts are judged from the published metric events, which agree with the oracle's but for 1e-9 (latency quantiles:
     1 %): a rule may decide otherwise within that. What lies behind them only the oracle knows, from the events.
+
+    `later`: see `journal_differences`.
     """
     judged = alerts_of(found.metrics, line.oracle()["rules"])
     for key in judged.keys() & expected.alerts.keys():
@@ -61,7 +85,9 @@ def differences(line: Line, expected: oracle.Result, found: Published) -> list[s
     lines += compare_alerts(alerts, found.alerts)
     lines += order_differences(expected, found.metrics, found.alerts)
     lines += unequal("dead letter", wanted, found.dead_letters)
-    lines += journal_differences(line, found)
+    places = [(late.topic, late.partition, late.offset) for late in found.late]
+    lines += unequal("late event", [(topic, *place) for place in expected.late], places)
+    lines += journal_differences(line, found, later)
     lines += state_differences(line, found)
     hidden = len(lines) - MAX_LINES
     return lines if hidden <= 0 else [*lines[:MAX_LINES], f"... and {hidden} more differences"]
@@ -84,13 +110,19 @@ def unequal(what: str, expected: Iterable[Hashable], actual: Iterable[Hashable])
     return lines + [f"{what} extra: {item}" for item in (got - want).elements()]
 
 
-def journal_differences(line: Line, found: Published) -> list[str]:
-    """At the beginning of every partition: the policy, and each baseline from the beginning; each once."""
+def journal_differences(line: Line, found: Published, later: Iterable[tuple[int, int, str]] = ()) -> list[str]:
+    """At the beginning of every partition the policy and each baseline, and `later` (partition, position, kind) others:
+    each once, numbered without a gap. Idle advances come as they may.
+    """
     partitions = end_offsets(line.bootstrap, line.topic("events"))
     kinds = ["policy"] * bool(line.settings["rules"]) + ["baseline"] * len(line.settings["baselines"])
-    expected = [(p, 0, sequence, kind) for p in partitions for sequence, kind in enumerate(kinds)]
-    entries = [(e["partition"], e["position"], e["sequence"], e["kind"]) for e in found.journal]
-    return unequal("journal entry (partition, position, sequence, kind)", expected, entries)
+    wanted = [*((p, 0, kind) for p in partitions for kind in kinds), *later]
+    entries = [(e["partition"], e["position"], e["kind"]) for e in found.journal if e["kind"] != "idle"]
+    lines = unequal("journal entry (partition, position, kind)", wanted, entries)
+    for p in partitions:
+        sequence = [entry["sequence"] for entry in found.journal if entry["partition"] == p]
+        lines += [] if sequence == list(range(len(sequence))) else [f"journal {p}: the entries are numbered {sequence}"]
+    return lines
 
 
 def state_differences(line: Line, found: Published) -> list[str]:
@@ -120,9 +152,23 @@ def replay_differences(line: Line, found: Published, folder: Path) -> list[str]:
     _command(["record", *config, "--topic", line.topic("events"), "--out", str(events)])
     _command(["record", *config, "--topic", line.topic("journal"), "--out", str(journal)])
     _command(["replay", *config, "--from", str(events), "--journal", str(journal), "--out", str(out)])
-    return same_events(
-        "metric_event", lambda e: (e["event_id"], e["revision"]), found.metrics, out / "metrics.avro"
-    ) + same_events("alert_event", lambda e: (e["alert_id"], e["number"]), found.alerts, out / "alerts.avro")
+    return replayed_differences(found, out)
+
+
+def topic_replay_differences(line: Line, found: Published, folder: Path) -> list[str]:
+    """`streammon replay --topic` in two processes, with the journal topic: the same events, bit for bit."""
+    out = folder / "replay-of-topic"
+    topic = ["--topic", line.topic("events"), "--jobs", "2"]
+    _command(["replay", "--config", str(line.config), *topic, "--out", str(out)])
+    return replayed_differences(found, out)
+
+
+def replayed_differences(found: Published, out: Path) -> list[str]:
+    """Between what live published and the files of a replay."""
+    lines = unequal("replayed dead letter", found.dead_letters, published.dead_letters_in(out / "dead_letters.avro"))
+    lines += unequal("replayed late event", found.late, published.late_in(out / "late.avro"))
+    lines += same_events("metric_event", lambda e: (e["event_id"], e["revision"]), found.metrics, out / "metrics.avro")
+    return lines + same_events("alert_event", lambda e: (e["alert_id"], e["number"]), found.alerts, out / "alerts.avro")
 
 
 def same_events(schema: str, identity: Callable[[Event], Hashable], live: list[Event], file: Path) -> list[str]:

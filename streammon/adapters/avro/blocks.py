@@ -95,6 +95,21 @@ class ColumnDecoder:
         rows = int(np.argmax(code > 0))
         return Block(strings, columns, rows, Code(int(code[rows])), int(columns.state[ops.FAILED_AT]))
 
+    def bounds(self, buffer: NDArray[np.uint8], start: int, end: int, count: int) -> NDArray[np.int64]:
+        """[count + 1] where each of `count` datums that lie end to end in buffer[start:end] begins, and the last ends.
+
+        Fewer where one cannot be read: then the last is its start. One call of compiled code each.
+        """
+        found = [start]
+        code, schema, columns = np.zeros(1, np.uint8), np.zeros(1, np.int64), self._allocate(1, 0)
+        stop = np.array([end])
+        for _ in range(count):
+            position = self._decode(buffer, len(buffer), schema, np.array(found[-1:]), stop, True, code, columns)
+            if code[0]:
+                break
+            found.append(position)
+        return np.array(found, np.int64)
+
     def _decode(
         self,
         buffer: NDArray[np.uint8],

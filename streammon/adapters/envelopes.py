@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from streammon.adapters.containers import ContainerWriter, read_records
-from streammon.adapters.schema_files import full_name, load_schema, read_datum
+from streammon.adapters.schema_files import full_name, load_schema, parsed, read_datum
 
 CREATE_TIME = "CreateTime"
 LOG_APPEND_TIME = "LogAppendTime"
 NOT_AVAILABLE = "NotAvailable"
 
-_SCHEMA = "recorded_envelope"
+SCHEMA = "recorded_envelope"
+
+Headers = tuple[tuple[str, bytes | None], ...]
 
 
 class Envelope(NamedTuple):
@@ -27,7 +30,7 @@ class Envelope(NamedTuple):
     timestamp_type: str  # CREATE_TIME, LOG_APPEND_TIME or NOT_AVAILABLE
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
+    headers: Headers = ()
 
 
 class EnvelopeWriter(ContainerWriter[Envelope]):
@@ -37,26 +40,38 @@ class EnvelopeWriter(ContainerWriter[Envelope]):
     """
 
     def __init__(self, path: Path, sync: bytes, codec: str = "null") -> None:
-        super().__init__(path, load_schema(_SCHEMA), _record, sync=sync, codec=codec)
+        super().__init__(path, load_schema(SCHEMA), _record, sync=sync, codec=codec)
 
 
 def read_envelopes(path: Path) -> Iterator[Envelope]:
     """One by one, for small files and tests; large ones are decoded from `read_container_blocks`."""
-    return map(_envelope, read_records(path, load_schema(_SCHEMA)))
+    return map(_envelope, read_records(path, load_schema(SCHEMA)))
 
 
 def to_datum(envelope: Envelope) -> bytes:
     """As a recorded file holds it (containers.ContainerWriter.write_data)."""
-    return load_schema(_SCHEMA).datum(_record(envelope))
+    return load_schema(SCHEMA).datum(_record(envelope))
 
 
 def from_datum(data: bytes) -> Envelope:
-    return _envelope(read_datum(BytesIO(data), load_schema(_SCHEMA).plain, None, _SCHEMA))
+    return _envelope(read_datum(BytesIO(data), load_schema(SCHEMA).plain, None, SCHEMA))
+
+
+def headers_from_datum(data: bytes) -> Headers:
+    """The field `headers` of an envelope, as a recorded file holds it."""
+    found: Any = read_datum(BytesIO(data), _headers_type(), None, SCHEMA)
+    return _headers(found)
+
+
+@cache
+def _headers_type() -> Any:
+    fields = load_schema(SCHEMA).definition["fields"]
+    return parsed(next(field["type"] for field in fields if field["name"] == "headers"))
 
 
 def is_recorded(schema: Any) -> bool:
     """Whether a container file with this schema holds envelopes, rather than events of the user's own."""
-    return full_name(schema) == load_schema(_SCHEMA).full_name
+    return full_name(schema) == load_schema(SCHEMA).full_name
 
 
 def _record(envelope: Envelope) -> dict[str, Any]:
@@ -66,5 +81,9 @@ def _record(envelope: Envelope) -> dict[str, Any]:
 
 
 def _envelope(record: dict[str, Any]) -> Envelope:
-    record["headers"] = tuple((header["key"], header["value"]) for header in record["headers"])
+    record["headers"] = _headers(record["headers"])
     return Envelope(**record)
+
+
+def _headers(records: Iterable[Mapping[str, Any]]) -> Headers:
+    return tuple((header["key"], header["value"]) for header in records)

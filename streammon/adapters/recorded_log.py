@@ -13,17 +13,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from streammon.adapters import containers as container
-from streammon.adapters.avro.blocks import Block, ColumnDecoder
-from streammon.adapters.avro.columns import ColumnSet
-from streammon.adapters.avro.schema import load_schema
 from streammon.adapters.containers import read_container_blocks, read_header
-from streammon.adapters.envelopes import is_recorded
-from streammon.adapters.schema_files import full_name
-from streammon.core.errors import Code, UsageError
+from streammon.adapters.envelope_blocks import OFFSET, PARTITION, TIMESTAMP, refuse_topics, walked
+from streammon.adapters.envelopes import SCHEMA, is_recorded
+from streammon.adapters.schema_files import full_name, load_schema, schema_identity
+from streammon.core.errors import UsageError
 
-PLACES = ColumnSet(ints=("partition", "offset", "timestamp"), strings=("topic",), times=frozenset({"timestamp"}))
-PARTITION, OFFSET, TIMESTAMP = range(3)
 MOST_PARTITIONS = 1 << 20  # more than a cluster can have
 
 
@@ -82,52 +77,43 @@ class RecordedLog:
         return [[file.path.name, file.path.stat().st_size, file.path.stat().st_mtime_ns] for file in self.files]
 
 
-def envelope_decoder(path: Path, columns: ColumnSet) -> ColumnDecoder:
-    header = read_header(path)
-    if not is_recorded(header.schema):
+def check_recorded(path: Path) -> None:
+    """Raises UsageError where a file holds no envelopes, or such as this version does not know."""
+    schema = read_header(path).schema
+    if not is_recorded(schema):
         raise UsageError(
-            f"{path}: holds no recorded envelopes but {full_name(header.schema)}: give a file that "
+            f"{path}: holds no recorded envelopes but {full_name(schema)}: give a file that "
             "`streammon simulate` or `streammon record` wrote"
         )
-    return ColumnDecoder([load_schema(header.schema, str(path))], columns)
-
-
-def decoded(path: Path, decoder: ColumnDecoder, buffer: NDArray[np.uint8], block: container.Block) -> Block:
-    """The envelopes of a block."""
-    found = decoder.decode_block(buffer, block.low, block.high, block.records)
-    if found.code is not Code.OK:
-        raise UsageError(f"{path}: a recorded envelope cannot be read ({found.code.name})")
-    return found
+    if schema_identity(schema) != load_schema(SCHEMA).identity:
+        raise UsageError(f"{path}: another version of streammon recorded it: record again, or use that version")
 
 
 def _scan(path: Path, heard: Callable[[int], None]) -> RecordedFile:
-    decoder = envelope_decoder(path, PLACES)
+    check_recorded(path)
     seen = np.zeros((4, 0), np.int64)  # by partition: see _follow
-    topic: bytes | None = None
+    topic = b""
     blocks = []
-    for raw in read_container_blocks(path):
-        block = decoded(path, decoder, np.frombuffer(raw.buffer or b"\0", np.uint8), raw)
-        if not block.rows:
+    for block in read_container_blocks(path):
+        found = walked(path, [block])
+        if not block.records:
             continue
-        topic = _topic(block, 0) if topic is None else topic
-        seen = _with_room(seen, block, path)
+        if found.topic != topic and blocks:
+            refuse_topics(path, topic, found.topic)
+        topic = found.topic
+        seen = _with_room(seen, found.columns[PARTITION], path)
         here = np.full(seen.shape[1], -1, np.int64)
-        columns = block.columns
-        odd = _follow(
-            columns.ints,
-            block.buffer,
-            columns.string_start,
-            columns.string_length,
-            np.frombuffer(topic or b"\0", np.uint8)[: len(topic)],
-            seen,
-            here,
-        )
+        odd = _follow(found.columns, seen, here)
         if odd >= 0:
-            raise UsageError(f"{path}: {_oddity(block, odd, topic, seen)}")
+            partition, offset = found.columns[[PARTITION, OFFSET], odd].tolist()
+            raise UsageError(
+                f"{path}: offset {offset} of partition {partition} comes after offset {seen[LAST, partition]}: a "
+                "recording holds the records of a partition once and in order; record again"
+            )
         partitions = np.flatnonzero(here >= 0)
-        blocks.append(Stretch(raw.start, partitions, here[partitions]))
-        heard(block.rows)
-    if topic is None:
+        blocks.append(Stretch(block.start, partitions, here[partitions]))
+        heard(block.records)
+    if not blocks:
         raise UsageError(f"{path}: holds no records: record again when the topic holds some")
     first, last, count, begins = seen.tolist()
     spans = {p: Span(first[p], last[p] + 1, count[p], begins[p]) for p in range(seen.shape[1]) if count[p]}
@@ -138,19 +124,14 @@ FIRST, LAST, COUNT, BEGINS = range(4)  # rows of `seen`
 
 
 @njit(cache=True, nogil=True)
-def _follow(ints, buffer, start, length, topic, seen, here):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
+def _follow(columns, seen, here):  # type: ignore[no-untyped-def]  # compiled: numba infers the types
     """Note first and last offset, count and first timestamp of each partition, and in `here` the last offset of these
-    rows. Returns the first row of another topic, or whose offset does not follow; -1 where there is none.
+    rows. Returns the first row whose offset does not follow; -1 where there is none.
     """
-    for row in range(len(ints)):
-        if length[row, 0] != len(topic):
-            return row
-        for i in range(len(topic)):
-            if buffer[start[row, 0] + i] != topic[i]:
-                return row
-        p, offset = ints[row, PARTITION], ints[row, OFFSET]
+    for row in range(columns.shape[1]):
+        p, offset = columns[PARTITION, row], columns[OFFSET, row]
         if seen[COUNT, p] == 0:
-            seen[FIRST, p], seen[BEGINS, p] = offset, ints[row, TIMESTAMP]
+            seen[FIRST, p], seen[BEGINS, p] = offset, columns[TIMESTAMP, row]
         elif offset <= seen[LAST, p]:
             return row
         seen[LAST, p] = here[p] = offset
@@ -158,31 +139,16 @@ def _follow(ints, buffer, start, length, topic, seen, here):  # type: ignore[no-
     return -1
 
 
-def _with_room(seen: NDArray[np.int64], block: Block, path: Path) -> NDArray[np.int64]:
-    least, most = int(block.columns.ints[:, PARTITION].min()), int(block.columns.ints[:, PARTITION].max())
+def _with_room(seen: NDArray[np.int64], partition: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
+    least, most = int(partition.min()), int(partition.max())
     if least < 0 or most >= MOST_PARTITIONS:
-        raise UsageError(f"{path}: holds a record of partition {min(least, most)}, which cannot be: record again")
+        wrong = least if least < 0 else most
+        raise UsageError(f"{path}: holds a record of partition {wrong}, which cannot be: record again")
     if most < seen.shape[1]:
         return seen
     grown = np.zeros((len(seen), most + 1), np.int64)
     grown[:, : seen.shape[1]] = seen
     return grown
-
-
-def _topic(block: Block, row: int) -> bytes:
-    start, length = int(block.columns.string_start[row, 0]), int(block.columns.string_length[row, 0])
-    return bytes(block.buffer[start : start + length])
-
-
-def _oddity(block: Block, row: int, topic: bytes, seen: NDArray[np.int64]) -> str:
-    if (other := _topic(block, row)) != topic:
-        names = ", ".join(sorted(name.decode() for name in (topic, other)))
-        return f"holds several topics, {names}: record one topic to a file"
-    partition, offset = (int(block.columns.ints[row, column]) for column in (PARTITION, OFFSET))
-    return (
-        f"offset {offset} of partition {partition} comes after offset {seen[LAST, partition]}: a recording holds "
-        "the records of a partition once and in order; record again"
-    )
 
 
 def _pieces(files: Sequence[RecordedFile]) -> dict[int, list[tuple[Span, RecordedFile]]]:

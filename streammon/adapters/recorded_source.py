@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from io import BytesIO
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streammon.adapters import containers as container
-from streammon.adapters.avro.blocks import ColumnDecoder
-from streammon.adapters.avro.columns import ColumnSet
 from streammon.adapters.codec import from_bytes
 from streammon.adapters.containers import read_container_blocks, read_header
-from streammon.adapters.envelopes import is_recorded, read_envelopes
-from streammon.adapters.recorded_log import (
-    OFFSET,
-    PARTITION,
-    PLACES,
-    TIMESTAMP,
-    RecordedFile,
-    RecordedLog,
-    decoded,
-    envelope_decoder,
-)
+from streammon.adapters.envelope_blocks import HEADERS, KEY, OFFSET, PARTITION, TIMESTAMP, VALUE, Envelopes, walked
+from streammon.adapters.envelopes import headers_from_datum, is_recorded, read_envelopes
+from streammon.adapters.recorded_log import RecordedFile, RecordedLog, check_recorded
 from streammon.adapters.records import grouped
-from streammon.adapters.schema_files import parsed, read_datum
 from streammon.core.errors import UsageError
 from streammon.core.journal import JournalEntry
-from streammon.core.ports import Listener, Origin, RecordBatch, Slices
+from streammon.core.ports import Listener, Origin, RecordBatch
 
 BATCH_BYTES = 4 << 20  # of blocks that are decoded at once; one that is larger comes alone
 
-_COLUMNS = ColumnSet(PLACES.ints, (), ("topic", "key", "value"), times=PLACES.times, binary=frozenset({"key", "value"}))
-_TOPIC, _KEY, _VALUE = range(3)
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -94,73 +79,32 @@ class RecordedSource:
 
     def _batches(self) -> Iterator[RecordBatch]:
         for file in self._files:
-            opened = _Envelopes(file.path)
+            check_recorded(file.path)
             for blocks in _together(file, self._from):
-                batch = opened.batch(blocks, self._from)
+                batch = _batch(walked(file.path, blocks), self._from)
                 if batch is not None:
                     yield batch
 
 
-class _Envelopes:
-    """The records of one file."""
+def _batch(found: Envelopes, since: NDArray[np.int64]) -> RecordBatch | None:
+    """The records whose offset is at least `since` of their partition."""
+    wanted = found.columns[OFFSET] >= since[found.columns[PARTITION]]
+    if not wanted.any():
+        return None
+    rows = None if wanted.all() else np.flatnonzero(wanted)
+    chosen: NDArray[np.intp] | slice = slice(None) if rows is None else rows
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._decoder: ColumnDecoder = envelope_decoder(path, _COLUMNS)
-        fields = {field["name"]: field["type"] for field in read_header(path).schema["fields"]}
-        self._headers_type = parsed(fields["headers"]) if list(fields)[-2:] == ["value", "headers"] else None
+    def origin(row: int) -> Origin:
+        row = row if rows is None else int(rows[row])
+        headers = headers_from_datum(found.at(HEADERS, row) or b"")
+        return Origin(found.at(KEY, row), found.at(VALUE, row), headers)
 
-    def batch(self, blocks: Sequence[container.Block], since: NDArray[np.int64]) -> RecordBatch | None:
-        """Of these blocks, which share a buffer, the records whose offset is at least `since` of their partition."""
-        buffer = np.frombuffer(blocks[0].buffer or b"\0", np.uint8)
-        found = [decoded(self._path, self._decoder, buffer, block).columns for block in blocks]
-        ints = np.concatenate([columns.ints for columns in found])
-        start = np.concatenate([columns.string_start for columns in found])
-        length = np.concatenate([columns.string_length for columns in found])
-        partition, offset, timestamp = ints[:, PARTITION], ints[:, OFFSET], ints[:, TIMESTAMP]
-        rows = np.flatnonzero(offset >= since[partition])
-        if not len(rows):
-            return None
-        strings = _Strings(buffer, blocks[-1].high, start, length)
-        return grouped(
-            strings.slices(_VALUE, rows),
-            strings.slices(_KEY, rows),
-            partition[rows],
-            offset[rows],
-            timestamp[rows],
-            lambda row: self._origin(strings, int(rows[row])),
-        )
-
-    def _origin(self, strings: _Strings, row: int) -> Origin:
-        return Origin(strings.at(_KEY, row), strings.at(_VALUE, row), self._headers(strings, row))
-
-    def _headers(self, strings: _Strings, row: int) -> tuple[tuple[str, bytes | None], ...]:
-        """Of one record, for its dead letter: they lie behind its value, which is not null."""
-        start, length = int(strings.start[row, _VALUE]), int(strings.length[row, _VALUE])
-        if self._headers_type is None or length < 0:
-            return ()
-        end = int(strings.start[row + 1, _TOPIC]) if row + 1 < len(strings.start) else strings.end
-        stream = BytesIO(bytes(strings.buffer[start + length : end]))
-        headers: Any = read_datum(stream, self._headers_type, None, str(self._path))
-        return tuple((header["key"], header["value"]) for header in headers)
-
-
-class _Strings(NamedTuple):
-    """Byte strings in a buffer, several to a row. Null: length -1."""
-
-    buffer: NDArray[np.uint8]
-    end: int  # of the last row's bytes
-    start: NDArray[np.int64]  # [rows, columns]
-    length: NDArray[np.int32]
-
-    def slices(self, column: int, rows: NDArray[np.intp]) -> Slices:
-        start, length = self.start[rows, column], self.length[rows, column]
-        null = length < 0
-        return Slices(self.buffer, np.where(null, -1, start), np.where(null, -1, start + length))
-
-    def at(self, column: int, row: int) -> bytes | None:
-        start, length = int(self.start[row, column]), int(self.length[row, column])
-        return None if length < 0 else bytes(self.buffer[start : start + length])
+    return grouped(
+        found.slices(VALUE, chosen),
+        found.slices(KEY, chosen),
+        *(found.columns[column, chosen] for column in (PARTITION, OFFSET, TIMESTAMP)),
+        origin,
+    )
 
 
 def _together(file: RecordedFile, since: NDArray[np.int64]) -> Iterator[list[container.Block]]:

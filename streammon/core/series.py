@@ -185,10 +185,12 @@ class SeriesBook:
         kept = np.array([number for number in range(len(self)) if number not in gone], np.intp)
         for number in kept:  # a roll-up before its members, so no number comes out of turn
             book.add(self.names[number], self.layouts[number])
+        fresh: tuple[NDArray[Any], ...] = book.clocks
+        before: tuple[NDArray[Any], ...] = self.clocks
         for new, old in enumerate(kept):
             book.held[new] = self.held[old]
             book.waiting[new] = self.waiting[old]
-            for array, mine in zip(book.clocks, self.clocks, strict=True):
+            for array, mine in zip(fresh, before, strict=True):
                 if mine is not self.clocks.rollups:
                     array[new] = mine[old]
             for name in ("mark", "late_reported", "full"):

@@ -133,7 +133,7 @@ class Task:
             progress=self.clock,
             journal_sequence=self.sequence,
             active_baselines=tuple(self.engine.active),
-            counters={},
+            counters=snapshot.counters(self.engine),
         )
 
     def snapshot(self) -> Snapshot:

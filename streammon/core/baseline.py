@@ -10,7 +10,10 @@ Cells, in this order, K = E + 1 of them where E is the width of `edges`: 0 under
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +31,17 @@ class Layout:
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     embedding: int = 0  # dimension
+
+    @property
+    def digest(self) -> str:
+        """Tells layouts apart in the changelog: BLAKE2b, 8 bytes, in hex."""
+        return _digest(self)
+
+
+@cache
+def _digest(layout: Layout) -> str:
+    names = json.dumps([layout.features, layout.classes, layout.embedding])
+    return blake2b(names.encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,12 @@ class Engine:
         self.position = 0  # next offset
         self._baselines = ActiveBaselines(baselines, f"partition {partition} of {plan.topic}")
         self._scale = Scale(
-            plan.pane_width, plan.pane_origin, plan.allowed_lateness, plan.idle_grace, plan.max_future_skew
+            plan.pane_width,
+            plan.pane_origin,
+            plan.allowed_lateness,
+            plan.idle_grace,
+            plan.max_future_skew,
+            plan.expire_after,
         )
         self.series = SeriesBook(plan)
         self.panes = Panes()
@@ -295,4 +300,6 @@ class Engine:
 
 def rejected(verdict: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Rows that become dead letters."""
-    return np.flatnonzero((verdict != Code.OK) & (verdict != timeline.LATE) & (verdict != Code.TOMBSTONE))
+    odd = np.flatnonzero(verdict)  # few are not OK, which is 0
+    rows: NDArray[np.intp] = odd[(verdict[odd] != timeline.LATE) & (verdict[odd] != Code.TOMBSTONE)]
+    return rows

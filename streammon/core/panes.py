@@ -202,6 +202,10 @@ class Panes:
         """Of the arrays, rows that are free included."""
         return sum(array.nbytes for array in self.table) + sum(store.nbytes for store in self.stores)
 
+    def layout(self, pane: int) -> Layout:
+        store: Store = self.stores[self.table.store[pane]]
+        return store.layout
+
     def stamp(self, panes: Sequence[int], k: int) -> tuple[str | None, bool]:
         """The data_hash (k = 0) or git_commit (k = 1) of the panes' events; (None, True) where there are several."""
         values = {text for pane in panes if (text := self._stamps[pane][k]) is not None}
@@ -258,7 +262,7 @@ def merged(
     out: dict[str, State] = {}
     for aggregate in AGGREGATES:
         fields = aggregate.fields(layout)
-        everywhere = all(tuple(fields) == tuple(stores[kind].fields[aggregate.name]) for kind in kinds)
+        everywhere = all(set(fields) <= set(stores[kind].fields[aggregate.name]) for kind in kinds)
         if not fields or not everywhere or (aggregate.anchored and not anchored):
             continue
         gathered = {f.name: np.empty((len(panes), *f.shape), f.dtype) for f in fields}

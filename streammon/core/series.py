@@ -174,7 +174,7 @@ class SeriesBook:
         c, n = self.clocks, len(self)
         old = set(np.flatnonzero((c.due[:n] == NEVER) & (progress - c.p0[:n] >= self._plan.expire_after)).tolist())
         plain = {number for number in old if self.expires[number] and not self.held[number]}
-        return sorted(n for n in old if n in plain or (self.members[n] and plain.issuperset(self.members[n])))
+        return sorted(n for n in old if n in plain or (is_rollup(self.names[n]) and plain.issuperset(self.members[n])))
 
     def without(self, gone: Collection[int], now: NDArray[np.int64]) -> tuple[SeriesBook, NDArray[np.intp]]:
         """A book without those series, of which it remembers the clock `now`; and the old numbers of the others."""

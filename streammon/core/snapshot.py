@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from streammon.core.aggregates import AGGREGATES
 from streammon.core.baseline import Baseline, Layout
 from streammon.core.engine import Engine
 from streammon.core.errors import UsageError
@@ -34,6 +33,7 @@ def panes(engine: Engine) -> list[PaneState]:
                     n=int(engine.panes.table.n[pane]),
                     baselines=tuple(sorted(engine.panes.baselines[pane], key=lambda name: (name is not None, name))),
                     anchored=bool(engine.panes.table.baseline[pane] >= 0),
+                    layout=engine.panes.layout(pane).digest,
                     data_hash=stamps[0][0],
                     git_commit=stamps[1][0],
                     mixed_data_hash=stamps[0][1],
@@ -58,6 +58,11 @@ def _clock(book: SeriesBook, series: Series, past: Past, expired: bool) -> Clock
     full = {text: start for text, start in zip(texts, past.full, strict=True) if start > -NEVER}
     reported = dict(zip(texts, past.late_reported, strict=True))
     return ClockState(series, past.own, past.clock, past.p0, past.late, past.mark, reported, full, expired)
+
+
+def counters(engine: Engine) -> dict[str, int]:
+    """What a header holds besides."""
+    return {FLOOR: engine.series.floor} if engine.series.floor > -NEVER else {}
 
 
 def restore(
@@ -89,8 +94,10 @@ def restore(
     for clock in clock_states:
         if not clock.expired and clock.series not in engine.series.numbers:  # a roll-up comes with its first member
             engine.new_series(clock.series)
+    known = [BARE, *(shape.layout for shape in plan.models), *(baseline.layout for baseline in baselines.values())]
+    layouts = {layout.digest: layout for layout in known}
     for pane in sorted(pane_states, key=lambda pane: (pane.level, pane.pane)):  # the ring keeps the latest
-        _restore_pane(engine, pane, baselines)
+        _restore_pane(engine, pane, baselines, layouts)
     engine.resume()
     return engine
 
@@ -101,13 +108,17 @@ def _past(book: SeriesBook, state: ClockState) -> Past:
     return Past(state.own, state.clock, state.p0, state.late, state.mark, reported, full)
 
 
-def _restore_pane(engine: Engine, state: PaneState, baselines: Mapping[str, Baseline]) -> None:
-    book = engine.series
-    number = book.numbers[state.series]
+def _restore_pane(
+    engine: Engine, state: PaneState, baselines: Mapping[str, Baseline], layouts: Mapping[str, Layout]
+) -> None:
+    if state.layout not in layouts:
+        raise UsageError(
+            f"partition {engine.partition}: state of {' '.join(state.series)} has names of features or classes that "
+            "neither `models` nor a baseline in the settings has: name the baselines that it was built on"
+        )
+    number = engine.series.numbers[state.series]
     built_on = [None if name is None else baselines[name] for name in state.baselines]
-    known = [each.layout for each in built_on if each] + [book.layouts[k] for k in (number, *book.members[number])]
-    layout = _layout_of(known, state)
-    pane = engine.panes.restore(state.pane << state.level, layout, built_on, state.anchored, state.n)
+    pane = engine.panes.restore(state.pane << state.level, layouts[state.layout], built_on, state.anchored, state.n)
     engine.hold(number, Block(state.level, state.pane), pane)
     for k, text in enumerate((state.data_hash, state.git_commit)):
         if text is not None:
@@ -116,12 +127,3 @@ def _restore_pane(engine: Engine, state: PaneState, baselines: Mapping[str, Base
             engine.panes.table.stamps[pane, k] = SEVERAL
     for name, array in engine.panes.state(pane).items():
         array[...] = state.fields[name]
-
-
-def _layout_of(known: Iterable[Layout], state: PaneState) -> Layout:
-    """The one that has the arrays; BARE: of a pane from before the series' first baseline, or merged of several."""
-    shapes = {name: array.shape for name, array in state.fields.items()}
-    for layout in known:
-        if {f"{a.name}.{field.name}": field.shape for a in AGGREGATES for field in a.fields(layout)} == shapes:
-            return layout
-    return BARE

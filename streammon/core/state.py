@@ -28,6 +28,7 @@ class PaneState:
     n: int  # events
     baselines: tuple[str | None, ...]  # ids, in order; None: some panes had none
     anchored: bool  # all panes are built on the one baseline, or on none
+    layout: str  # digest of names and dimensions (baseline.Layout)
     data_hash: str | None
     git_commit: str | None
     mixed_data_hash: bool

@@ -89,6 +89,7 @@ class Scale(NamedTuple):
     lateness: int
     grace: int
     skew: int
+    expiry: int
 
 
 @kernel
@@ -231,6 +232,8 @@ def route(  # type: ignore[no-untyped-def]  # compiled: numba infers the types
         before = progress[P]
         progress[P] = max(before, ts)
         is_due = take(clocks, progress, scale.grace, s, now, ts)
+        if not clocks.counted[s]:  # nothing of it closes, but its place may be given free
+            progress[DUE] = min(progress[DUE], progress[P] + scale.expiry)
         for k in range(clocks.rollups.shape[1]):
             r = clocks.rollups[s, k]
             if r >= 0:

@@ -39,6 +39,7 @@ PANE = PaneState(
     n=10,
     baselines=(None, "b"),
     anchored=False,
+    layout="0123456789abcdef",
     data_hash=None,
     git_commit="0123abc",
     mixed_data_hash=True,

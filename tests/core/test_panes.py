@@ -91,7 +91,8 @@ def test_windows_of_several_layouts_or_baselines_keep_what_does_not_depend_on_th
     for pane in (bare, plain, based):
         add(panes, pane, seed=pane)
     of_two_layouts = merged(panes.stores, panes.table, [[bare, plain]], anchored=False, layout=BARE)
-    assert sorted(of_two_layouts) == ["duplicates", "latency", "traffic"]
+    assert sorted(of_two_layouts) == ["duplicates", "latency", "prediction", "traffic"]
+    assert sorted(of_two_layouts["prediction"]) == ["score_counts", "score_invalid"]
     of_two_baselines = merged(panes.stores, panes.table, [[plain, based]], anchored=False, layout=NAMED)
     assert sorted(of_two_baselines) == ["duplicates", "latency", "prediction", "traffic"]
     of_one = merged(panes.stores, panes.table, [[based]], anchored=True, layout=NAMED)

@@ -20,11 +20,11 @@ from streammon.core.closing import ClosedGroup
 from streammon.core.engine import Engine
 from streammon.core.errors import UsageError
 from streammon.core.events import EventBatch
-from streammon.core.outputs import WindowSpec
-from streammon.core.plan import ModelShape, Plan
+from streammon.core.outputs import Rollup, WindowSpec
+from streammon.core.plan import ModelShape, Plan, Scope
 from streammon.core.ports import ChangelogRecords
 from streammon.core.state import FORMAT, ActiveBaseline, HeaderState, State
-from streammon.core.timeline import P
+from streammon.core.timeline import LATE, P
 from tests.core.batches import CLASSES, EMBEDDING, FEATURES, events
 from tests.core.hand import Hand, plan
 from tests.laws.harness import DECODER, log_of, plan_of, reference
@@ -40,7 +40,8 @@ ACTIVE = ActiveBaseline(
 def header_of(engine: Engine) -> HeaderState:
     return HeaderState(
         position=engine.position, generation=1, keys=0, format=FORMAT, plan_hash=engine.plan.hash, policy_hash="",
-        progress=int(engine.progress[P]), journal_sequence=0, active_baselines=tuple(engine.active), counters={},
+        progress=int(engine.progress[P]), journal_sequence=0, active_baselines=tuple(engine.active),
+        counters=snapshot.counters(engine),
     )  # fmt: skip
 
 
@@ -224,3 +225,48 @@ def test_state_on_a_baseline_that_is_not_at_hand_is_refused(known: dict[str, Bas
 
 def test_an_empty_engine_has_nothing_but_a_header() -> None:
     assert [json.loads(json.dumps(key.kind)) for key in captured(Hand().engine)] == ["header"]
+
+
+# --- what a restart must not change -----------------------------------------------------------------------------------
+
+
+def test_those_who_are_not_even_remembered_stay_sealed_across_a_restart() -> None:
+    """Two places, twenty remembered: the first of 26 models is forgotten, and what it publishes again is late."""
+    the_plan = plan(max_series=2, expire_after=1_000)
+    for restarts in (False, True):
+        hand = Hand(the_plan)
+        for number in range(26):
+            for model in ("live", f"m{number}"):
+                hand.event(2_000 * number, model)
+        assert hand.engine.series.floor > 0
+        if restarts:
+            hand.engine = restored(hand.engine)
+        hand.event(5, "m0")
+        assert hand.verdict == LATE
+
+
+def test_a_rollups_pane_keeps_its_names_across_a_restart() -> None:
+    """Two models with as many features of other names; only the second has events."""
+    shapes = (ModelShape("a", Layout(("x", "y"))), ModelShape("b", Layout(("u", "v"))))
+    hand = Hand(plan(WindowSpec(60, 60), WindowSpec(120, 60), models=shapes, rollups=(Rollup.LANES,)))
+    hand.event(0, "b", features=[1.0, 2.0])
+    hand.event(75, "b", features=[1.0, 2.0])
+    before = {state.series: state.layout for state in snapshot.panes(hand.engine)}
+    assert set(before.values()) == {Layout(("u", "v")).digest}
+    assert {state.series: state.layout for state in snapshot.panes(restored(hand.engine))} == before
+
+
+def test_a_place_that_nothing_counts_is_given_free_where_it_was_without_a_restart() -> None:
+    """Windows are for model a only; x takes a place and never holds a pane."""
+    the_plan = plan(max_series=2, expire_after=1_000, scopes=(Scope(WindowSpec(60, 60), model="a"),))
+    found = []
+    for restarts in (False, True):
+        hand = Hand(the_plan)
+        for ts, model in ((0, "x"), (0, "a"), (1_500, "a")):
+            hand.event(ts, model)
+        if restarts:
+            hand.engine = restored(hand.engine)
+        hand.event(1_600, "c")
+        found.append(list(hand.engine.series.names))
+    assert found[0] == found[1]
+    assert {series.model_id for series in found[0]} == {"a", "c"}

@@ -34,7 +34,7 @@ def measure(
     """
     rows = traffic(events, size) + latency(events)
     if shape is None:
-        return rows
+        return rows + [row for row in prediction(events, ()) if row["name"] not in ANCHORED]
     rows += [row for row in prediction(events, shape.classes) if anchored or row["name"] not in ANCHORED]
     rows += features(events, shape.features, baseline) if anchored else []
     if baseline is not None:

@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
@@ -56,11 +55,11 @@ class ContainerHeader(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block, decompressed: buffer[low:high]. What is not compressed is not copied: the buffer is the mapped file."""
+    """A block, decompressed: buffer[low:high]. What is not compressed is not copied: blocks may share a buffer."""
 
     schema: Any
     codec: str  # of the file
-    buffer: bytes | mmap
+    buffer: bytes
     low: int
     high: int
     records: int
@@ -177,9 +176,11 @@ def read_header(path: Path) -> ContainerHeader:
     return ContainerHeader(schema, codec, own, sync, len(MAGIC) + start.tell())
 
 
-def read_container_blocks(path: Path, starts: Iterable[int] | None = None) -> Iterator[Block]:
-    """The blocks of a container file, one at a time in memory; with `starts` those that begin at these bytes."""
-    return _blocks(path, read_header(path), starts)
+def read_container_blocks(path: Path, starts: Iterable[int] | None = None, at_once: int = 0) -> Iterator[Block]:
+    """The blocks of a container file, one at a time in memory, or `at_once` bytes of them, which share a buffer. With
+    `starts` those that begin at these bytes.
+    """
+    return _blocks(path, read_header(path), starts, at_once)
 
 
 def read_records(path: Path, schema: Schema) -> Iterator[dict[str, Any]]:
@@ -206,53 +207,78 @@ class _Damaged(Exception):
     """What is wrong with a block."""
 
 
-def _blocks(path: Path, header: ContainerHeader, starts: Iterable[int] | None = None) -> Iterator[Block]:
+class _Stretch:
+    """Some bytes of a file, in memory. Not mapped: the page faults took longer than the copy."""
+
+    def __init__(self, file: BinaryIO, at_once: int) -> None:
+        self.size = os.fstat(file.fileno()).st_size
+        self._file, self._at_once = file, at_once
+        self.buffer, self._start = b"", 0
+
+    def holding(self, start: int, size: int) -> int:
+        """Where byte `start` of the file is in `buffer`, with `size` bytes, or all that are left."""
+        size = min(size, self.size - start)
+        if not self._start <= start <= start + size <= self._start + len(self.buffer):
+            self.buffer, self._start = os.pread(self._file.fileno(), max(size, self._at_once), start), start
+        return start - self._start
+
+
+def _blocks(
+    path: Path, header: ContainerHeader, starts: Iterable[int] | None = None, at_once: int = 0
+) -> Iterator[Block]:
     with _opened(path) as file:
-        mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
-    number = records = 0
-    for start in _following(mapped, header) if starts is None else starts:
-        mapped.seek(start)
-        try:
-            block = _read_block(mapped, start, header)
-        except _Damaged as damage:
-            before = f"block {number} (from byte {start}) {damage}; the {records} records before it are whole"
-            raise UsageError(f"{path}: {before}. Copy or write the file again") from damage
-        yield block
-        number, records = number + 1, records + block.records
+        stretch = _Stretch(file, at_once)
+        number = records = 0
+        for start in _following(stretch, header) if starts is None else starts:
+            try:
+                block = _read_block(stretch, start, header)
+            except _Damaged as damage:
+                before = f"block {number} (from byte {start}) {damage}; the {records} records before it are whole"
+                raise UsageError(f"{path}: {before}. Copy or write the file again") from damage
+            yield block
+            number, records = number + 1, records + block.records
 
 
-def _following(mapped: mmap, header: ContainerHeader) -> Iterator[int]:
+def _following(stretch: _Stretch, header: ContainerHeader) -> Iterator[int]:
     """Where blocks begin: the first one, then wherever the one before it ended."""
     start = header.length
-    while start < len(mapped):
+    while start < stretch.size:
         yield start
-        start = mapped.tell()
+        low, _, length = _head(stretch, start)
+        start = low + length + SYNC_BYTES
 
 
-def _read_block(mapped: mmap, start: int, header: ContainerHeader) -> Block:
+def _head(stretch: _Stretch, start: int) -> tuple[int, int, int]:
+    """Of the block from byte `start`: the byte at which its data begin, its records, and the length of its data."""
+    at = stretch.holding(start, 2 * _LONG_BYTES)
+    head = BytesIO(stretch.buffer[at : at + 2 * _LONG_BYTES])
+    count, length = _read_long(head), _read_long(head)
+    return start + head.tell(), count, length
+
+
+def _read_block(stretch: _Stretch, start: int, header: ContainerHeader) -> Block:
     try:
-        count, length = _read_long(mapped), _read_long(mapped)
+        low, count, length = _head(stretch, start)
     except EOFError:
         raise _Damaged("is truncated: the file ends within its head") from None
     if count < 0 or length < 0:
         raise _Damaged(f"is damaged: it claims {count} records in {length} bytes")
-    low = mapped.tell()
-    if (missing := low + length + SYNC_BYTES - len(mapped)) > 0:
+    if (missing := low + length + SYNC_BYTES - stretch.size) > 0:
         raise _Damaged(f"is truncated: {missing} bytes are missing")
-    high = low + length
-    mapped.seek(high)
-    if mapped.read(SYNC_BYTES) != header.sync:
+    at = stretch.holding(start, low - start + length + SYNC_BYTES) + low - start
+    high = at + length
+    if stretch.buffer[high : high + SYNC_BYTES] != header.sync:
         raise _Damaged("is damaged: it does not end with the sync marker of the file")
     if header.codec == "null":
-        return Block(header.schema, header.codec, mapped, low, high, count, start)
+        return Block(header.schema, header.codec, stretch.buffer, at, high, count, start)
     try:
-        data = _DECOMPRESS[header.codec](mapped[low:high])
+        data = _DECOMPRESS[header.codec](stretch.buffer[at:high])
     except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError) as error:
         raise _Damaged(f"is damaged: {header.codec} cannot decompress it ({error})") from error
     return Block(header.schema, header.codec, data, 0, len(data), count, start)
 
 
-def _read_long(file: BinaryIO | mmap) -> int:
+def _read_long(file: BinaryIO) -> int:
     """A number in Avro's variable-length zig-zag encoding."""
     value = 0
     for index in range(_LONG_BYTES):

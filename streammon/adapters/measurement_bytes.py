@@ -22,17 +22,16 @@ def measurements_array(measurements: Iterable[Measurement]) -> bytes:
         b"".join(
             (
                 _text(name),
-                _double(value),
+                NULL if value is None else _DOUBLE(GIVEN, value),  # a call would take as long again
                 _given(feature),
-                _double(effect),
-                _double(p),
+                NULL if effect is None else _DOUBLE(GIVEN, effect),
+                NULL if p is None else _DOUBLE(GIVEN, p),
                 _long(n),
-                _double(n_eff),
+                NULL if n_eff is None else _DOUBLE(GIVEN, n_eff),
                 _long(reference_n),
-                _double(threshold),
-                _double(mde),
-                _given(method),
-                _given(flag),
+                NULL if threshold is None else _DOUBLE(GIVEN, threshold),
+                NULL if mde is None else _DOUBLE(GIVEN, mde),
+                _end(method, flag),
             )
         )
         for name, value, feature, effect, p, n, n_eff, reference_n, threshold, mde, method, flag in measurements
@@ -40,8 +39,9 @@ def measurements_array(measurements: Iterable[Measurement]) -> bytes:
     return b"".join((varint(len(items)), *items, NULL)) if items else NULL
 
 
-def _double(x: float | None) -> bytes:
-    return NULL if x is None else _DOUBLE(GIVEN, x)
+@lru_cache(maxsize=10_000)
+def _end(method: str | None, flag: str | None) -> bytes:
+    return _given(method) + _given(flag)
 
 
 @lru_cache(maxsize=10_000)

@@ -93,7 +93,7 @@ def _scan(path: Path, heard: Callable[[int], None]) -> RecordedFile:
     check_recorded(path)
     seen = np.zeros((4, 0), np.int64)  # by partition: see _follow
     topic = b""
-    blocks = []
+    blocks: list[Stretch] = []
     for block in read_container_blocks(path):
         found = walked(path, [block])
         if not block.records:

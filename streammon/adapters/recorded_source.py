@@ -19,7 +19,7 @@ from streammon.core.errors import UsageError
 from streammon.core.journal import JournalEntry
 from streammon.core.ports import Listener, Origin, RecordBatch
 
-BATCH_BYTES = 4 << 20  # of blocks that are decoded at once; one that is larger comes alone
+BATCH_BYTES = 4 << 20  # of a file, whose whole blocks are read and decoded at once; a longer one comes alone
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -102,7 +102,9 @@ def _batch(found: Envelopes, since: NDArray[np.int64]) -> RecordBatch | None:
     return grouped(
         found.slices(VALUE, chosen),
         found.slices(KEY, chosen),
-        *(found.columns[column, chosen] for column in (PARTITION, OFFSET, TIMESTAMP)),
+        found.columns[PARTITION, chosen],
+        found.columns[OFFSET, chosen],
+        found.columns[TIMESTAMP, chosen],
         origin,
     )
 
@@ -111,8 +113,8 @@ def _together(file: RecordedFile, since: NDArray[np.int64]) -> Iterator[list[con
     """The blocks that hold something of interest, several at once where they lie in one buffer."""
     starts = (block.start for block in file.blocks if (block.last >= since[block.partitions]).any())
     pile: list[container.Block] = []
-    for block in read_container_blocks(file.path, starts):
-        if pile and (block.buffer is not pile[0].buffer or block.high - pile[0].low > BATCH_BYTES):
+    for block in read_container_blocks(file.path, starts, BATCH_BYTES):
+        if pile and block.buffer is not pile[0].buffer:
             yield pile
             pile = []
         pile.append(block)

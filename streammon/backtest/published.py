@@ -37,6 +37,8 @@ def named(text: str, settings: Settings | None) -> Published:
     """
     if Path(text).is_dir():
         return directory(Path(text))
+    if Path(text).is_file():
+        raise UsageError(f"{text} is a file: name the directory that a replay wrote, or a topic of metric events")
     name = text.removeprefix(TOPIC)
     if settings is None:
         raise UsageError(f"there is no directory {text}: name one that a replay wrote; topics need --config as well")

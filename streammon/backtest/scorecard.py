@@ -1,7 +1,7 @@
 """Alerts against known incidents, rule by rule. Event time, microseconds.
 
 - Which incidents a rule is **asked** about: those of models and lanes that it watches, which name this rule or none,
-  and lie in the event time that was measured (not wholly before the first window or behind the last).
+  and were measured: a window of their model and lane touches them.
 - **Found**: one of its alerts found the incident (detection.py); the delay is that of the first one.
 - **Already open**: not found, but an alert of the rule for that model and lane had fired before the incident began and
   went on in it: nobody was told anew. Counts neither as found nor as missed.
@@ -65,7 +65,8 @@ class IncidentScore:
     incident: Incident
     found: tuple[Detection, ...]
     already_open: tuple[str, ...]  # rules
-    measured: bool  # whether it lies in the event time that was measured; else no rule is asked about it
+    measured: bool  # whether a window of its model and lane touches it; else no rule is asked about it
+    rule_known: bool  # false: it names a rule that neither the policy nor an alert has
 
     @property
     def unmatched(self) -> bool:
@@ -77,7 +78,7 @@ class IncidentScore:
 class Scorecard:
     rules: tuple[RuleScore, ...]  # in the order of the policy
     incidents: tuple[IncidentScore, ...]  # in the order given
-    weeks: float  # of event time, from the first window to the end of the last one
+    weeks: float  # of event time that any window covers
 
 
 def scorecard(
@@ -92,7 +93,7 @@ def scorecard(
     scores, opened = [], dict[Incident, list[str]]()
     for rule_id in [*known, *sorted(by_rule.keys() - known)]:
         theirs, rule = by_rule.get(rule_id, []), known.get(rule_id)
-        asked = [one for one in incidents if survey.covers(one) and _asked(one, rule_id, rule)]
+        asked = [one for one in incidents if one in survey.measured and _asked(one, rule_id, rule)]
         hits = [hit for one in asked for hit in detections(one, theirs)]
         missing = [one for one in asked if one not in {hit.incident for hit in hits}]
         before = [one for one in missing if any(_went_on(episode, one) for episode in theirs)]
@@ -112,8 +113,15 @@ def scorecard(
             )
         )
     everything = [episode for theirs in by_rule.values() for episode in theirs]
+    rule_ids = {None, *known, *by_rule}
     told = tuple(
-        IncidentScore(one, tuple(detections(one, everything)), tuple(opened.get(one, ())), survey.covers(one))
+        IncidentScore(
+            one,
+            tuple(detections(one, everything)),
+            tuple(opened.get(one, ())),
+            measured=one in survey.measured,
+            rule_known=one.rule in rule_ids,
+        )
         for one in incidents
     )
     return Scorecard(tuple(scores), told, survey.weeks)

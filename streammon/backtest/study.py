@@ -22,7 +22,7 @@ from streammon.incidents import Incident
 class Study:
     """`live` is what was published, by whatever policies were in force; `other` is judged again."""
 
-    weeks: float  # of event time
+    weeks: float  # of event time that any window covers
     live: Load
     other: Load | None
     changes: tuple[Change, ...]  # of alerts, from live to other

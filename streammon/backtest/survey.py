@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,15 +17,16 @@ class Survey:
     """Sums of event time, microseconds, complete when `through` is read to its end.
 
     The time of a series is that which its windows cover: their number x slide. It is clean where the window touches no
-    incident of the series' model and lane.
+    incident of the series' model and lane. What was measured is the time that any window of any series covers.
     """
 
     def __init__(self, incidents: Sequence[Incident] = ()) -> None:
         self._incidents = incidents
         self.clean: Counter[tuple[Place, WindowSpec]] = Counter()  # every pair that has windows
         self.policies: set[str] = set()  # hashes
-        self.first: int | None = None  # start of the first window
-        self.last: int | None = None  # end of the last one
+        self.measured: set[Incident] = set()  # those that a window of their model and lane touched
+        self._starts: list[int] = []  # of what was measured: disjoint stretches, in order
+        self._ends: list[int] = []
 
     def through(self, metrics: Iterable[MetricEvent]) -> Iterator[MetricEvent]:
         """The same events, noted as they pass."""
@@ -34,19 +36,20 @@ class Survey:
 
     @property
     def weeks(self) -> float:
-        """From the start of the first window to the end of the last one."""
-        return 0.0 if self.first is None or self.last is None else (self.last - self.first) / WEEK
-
-    def covers(self, incident: Incident) -> bool:
-        """Whether any window of any series ended after the incident began, and began before it ended."""
-        if self.first is None or self.last is None:
-            return False
-        return incident.start < self.last and (incident.end is None or self.first < incident.end)
+        """What was measured: a stretch without windows does not count, nor a moment of several windows twice."""
+        return (sum(self._ends) - sum(self._starts)) / WEEK
 
     def _note(self, event: MetricEvent) -> None:
         series, start, end = event.series, event.start, event.end
-        touched = any(i.touches(series.model_id, series.lane, start, end) for i in self._incidents)
+        touched = [one for one in self._incidents if one.touches(series.model_id, series.lane, start, end)]
+        self.measured.update(touched)
         self.clean[Place(series, event.topic, event.partition), event.spec] += 0 if touched else event.spec.slide
         self.policies.add(event.policy_hash)
-        self.first = start if self.first is None else min(self.first, start)
-        self.last = end if self.last is None else max(self.last, end)
+        self._cover(start, end)
+
+    def _cover(self, start: int, end: int) -> None:
+        """One stretch in the place of all that [start, end) meets."""
+        low, high = bisect_left(self._ends, start), bisect_right(self._starts, end)
+        if low < high:
+            start, end = min(start, self._starts[low]), max(end, self._ends[high - 1])
+        self._starts[low:high], self._ends[low:high] = [start], [end]

@@ -114,7 +114,8 @@ class Questions:
             if card is not None:
                 yield from view.scorecard_lines(card, f"scorecard of {name}")
         if found.live_card is not None and found.foreign:
-            yield "the policy in force is not that of --config: of its rules only those with alerts are listed"
+            why = "was not named (--config FILE)" if self.live is None else "is not that of --config"
+            yield f"the policy in force {why}: of its rules only those with alerts are listed"
 
     def values(self, found: Study) -> dict[str, Any]:
         from streammon.commands import backtest_view as view

@@ -108,6 +108,8 @@ def scorecard_lines(card: Scorecard, title: str) -> Iterator[str]:
     for one in card.incidents:
         if not one.measured:
             yield f"outside of what was measured: {_incident(one)}"
+        elif not one.rule_known:
+            yield f"names a rule that is not known here, {shown(one.incident.rule or '')}: {_incident(one)}"
         elif one.unmatched:
             yield f"found by no rule: {_incident(one)}"
 

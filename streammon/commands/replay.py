@@ -79,6 +79,7 @@ def execute(args: argparse.Namespace) -> None:
     checks = replay_checks.prepare(args, settings)
     with Progress("replay") as progress:
         log = _log(args, settings, progress)
+        checks.before(args.out, log.why_not)
         journal = _journal(args, settings, log)
         try:
             summary = replay.run(
@@ -123,8 +124,19 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("replay: with --topic, --from is one place: beginning, an offset, or a time")
     if args.topic is not None and args.journal is not None and str(args.journal) != NO_JOURNAL:
         raise UsageError(f"replay: with --topic the journal is the one of the settings: only `{NO_JOURNAL}` is taken")
+    if args.topic is not None:
+        from streammon.adapters.kafka.topic_source import check_place
+
+        start, end = _stretch(args)
+        check_place(start, "--from")
+        check_place(end, "--to")
     if args.resume and args.replace:
         raise UsageError("replay: --resume goes on, --replace begins anew: give one of them")
+
+
+def _stretch(args: argparse.Namespace) -> tuple[str, str]:
+    """Of the topic: where to begin, and where to end."""
+    return (args.start or ["beginning"])[0], args.to or "now"
 
 
 def _check_out(args: argparse.Namespace, settings: Settings) -> None:
@@ -153,7 +165,7 @@ def _log(args: argparse.Namespace, settings: Settings, progress: Progress) -> Lo
 
         return replay.of_files([Path(name) for name in args.start], settings, heard)
     before = replay.unfinished(args.out) if args.resume else None
-    start, end = (args.start or ["beginning"])[0], args.to or "now"
+    start, end = _stretch(args)
     found = None if before is None else before["records"]
     if found is not None and (found.get("topic"), found.get("asked")) != (args.topic, [start, end]):
         found = None  # something else was asked for: refused with the rest

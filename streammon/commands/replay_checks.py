@@ -28,15 +28,35 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare(args: argparse.Namespace, settings: Settings) -> Checks:
-    """Refuses, before the work begins, files and names that cannot be read."""
+    """Refuses, before the work begins, files, folders and topics that cannot be read."""
     from streammon.backtest.published import named
     from streammon.settings import load, plan
 
+    if args.compare is not None and Path(args.compare).resolve() == args.out.resolve():
+        raise UsageError(f"--compare {args.compare} is what --out writes: name another run")
     there = None if args.compare is None else named(args.compare, settings)
+    if args.compare is not None and not Path(args.compare).is_dir():
+        _look_up(args.compare, settings)
     other = None if args.policy is None else plan(load(args.config, policy=args.policy)).policy
     live, incidents = plan(settings).policy, backtest.known(args.incidents)
     questions = backtest.Questions("replayed", live, args.policy, other, incidents)
     return Checks(there, args.tolerance, questions)
+
+
+def _look_up(text: str, settings: Settings) -> None:
+    """Refuse what is meant for a topic, and is none."""
+    from streammon.adapters.kafka.admin import Admin
+    from streammon.backtest.published import TOPIC, TOPICS
+    from streammon.settings import kafka_options
+
+    said = "" if text == TOPICS or text.startswith(TOPIC) else f"{text} is no directory here, so taken as a topic: "
+    topic = settings.topics.metrics if text == TOPICS else text.removeprefix(TOPIC)
+    try:
+        found = topic in Admin(kafka_options(settings)).partitions()
+    except Refusal as refusal:
+        raise type(refusal)(f"--compare: {said}{refusal}") from refusal
+    if not found:
+        raise UsageError(f"--compare: {said}there is no topic {topic}: name another run")
 
 
 class Checks:
@@ -47,6 +67,11 @@ class Checks:
         self._comparison: Comparison | None = None
         self._study: Study | None = None
         self._failure: Refusal | None = None
+
+    def before(self, out: Path, why_not: str | None) -> None:
+        """Refuse a comparison of which the log alone says that it cannot be made; `why_not`: as of Log."""
+        if self._there is not None and why_not is not None:
+            raise UsageError(f"{out} cannot be compared: {why_not}: leave --compare out")
 
     def run(self, out: Path, why_not: str | None) -> None:
         """`why_not`: the reason if the replay is not comparable with live, as its summary says it.

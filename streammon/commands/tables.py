@@ -36,21 +36,21 @@ def length(microseconds: float | None) -> str:
 def span(weeks: float) -> str:
     """A long time, in the unit that suits it.
 
-    >>> span(2.5), span(0.5), span(0.01)
-    ('2.5 weeks', '3.5 days', '1.68 hours')
+    >>> span(2.5), span(0.5), span(0.01), span(1200)
+    ('2.5 weeks', '3.5 days', '1.68 hours', '1,200 weeks')
     """
     days = weeks * 7
     value, unit = (weeks, "weeks") if days >= 14 else (days, "days") if days >= 2 else (days * 24, "hours")
-    return f"{value:,.3g} {unit}"
+    return f"{rate(value)} {unit}"
 
 
 def rate(number: float | None) -> str:
     """Three digits of a number, or more before the point; `-` where there is none.
 
-    >>> rate(0.0123), rate(2881.4), rate(None)
-    ('0.0123', '2,881', '-')
+    >>> rate(0.0123), rate(999.7), rate(2881.4), rate(None)
+    ('0.0123', '1,000', '2,881', '-')
     """
-    return "-" if number is None else f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+    return "-" if number is None else f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _is_number(cell: str) -> bool:

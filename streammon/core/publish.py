@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise, repeat
 from typing import NamedTuple, Protocol
 
@@ -92,8 +92,7 @@ def _measurements(column: Column) -> list[list[Measurement]]:
     features = column.features or (None,)
     windows, wide = len(column.value), len(features)
     nothing: repeat[None] = repeat(None)
-    flat = map(
-        Measurement,
+    fields = zip(
         repeat(column.name),
         _finite(column.value),
         features * windows,
@@ -107,6 +106,7 @@ def _measurements(column: Column) -> list[list[Measurement]]:
         repeat(column.method),
         _flags(column),
     )
+    flat: Iterator[Measurement] = map(tuple.__new__, repeat(Measurement), fields)  # its own __new__ is a call in Python
     return [list(islice(flat, wide)) for _ in range(windows)]
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from streammon.core.baseline import GROUPS
 from streammon.core.drift import TESTS, Cells, DriftTest, Result
@@ -91,9 +90,10 @@ class Suite:
 
     def _split(self, arrays: list[NDArray[Any]]) -> tuple[Tensor, ...]:
         """Arrays [W, F, K] one behind the other, padded with zeros, as int64 tensors [LAUNCH, F, K] on the device."""
-        rows = torch.from_numpy(np.concatenate(arrays, dtype=np.int64)).to(self._device)
-        missing = -len(rows) % LAUNCH if len(rows) else LAUNCH
-        return torch.split(pad(rows, (0, 0, 0, 0, 0, missing)), LAUNCH)
+        windows = sum(map(len, arrays))
+        rows = np.zeros((max(1, -(-windows // LAUNCH)) * LAUNCH, *arrays[0].shape[1:]), np.int64)
+        np.concatenate(arrays, out=rows[:windows])
+        return torch.split(torch.from_numpy(rows).to(self._device), LAUNCH)
 
     def _method(self, test: DriftTest, ordinal: bool) -> str:
         groups = f"{GROUPS}groups" if ordinal else "classes"

@@ -8,7 +8,6 @@ folder.py    unfinished work          here         all of it: from a log to file
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from streammon.core.commit import CommitPolicy
 from streammon.core.errors import Code, Refusal
 from streammon.core.journal import JournalEntry
 from streammon.replay import processes, warm_up
-from streammon.replay.folder import unfinished, work_folder
+from streammon.replay.folder import discard, unfinished, work_folder
 from streammon.replay.job import COMMITS, Job, Reached
 from streammon.replay.logs import Foreign, Log, of_files, of_topic
 from streammon.settings import Settings, plan
@@ -104,7 +103,7 @@ def run(
                 worked = _work(every, lambda now, reached: progress(done + now, total, reached))
             except Refusal:
                 if not resume and not any(_records(standing(folder, p)[0]) for p in log.spans):
-                    shutil.rmtree(folder)  # it had hardly begun
+                    discard(folder)  # it had hardly begun
                 raise
             seconds, cpu = seconds + worked.seconds, worked.cpu
         started = time.monotonic()

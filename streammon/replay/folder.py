@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from streammon.adapters.file_sink import make_directory
 from streammon.core.errors import UsageError
 
 WORK, ABOUT = ".work", "about.json"
+REMOVED = ".work-removed"  # what is on its way out: half of it must never be taken for work
 
 
 def unfinished(out: Path) -> dict[str, Any] | None:
@@ -38,29 +40,48 @@ def work_folder(out: Path, about: Mapping[str, Any], resume: bool) -> Iterator[P
         _check(out, unfinished(out), about)
     with ExitStack() as undo:
         make_directory(out, undo)
-        if not resume and (work / ABOUT).exists():
-            with _claimed(work / ABOUT, out):
-                shutil.rmtree(work)
         try:
-            work.mkdir(exist_ok=True)
             if not resume:
-                (work / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+                if work.exists():
+                    with _claimed(work, out):
+                        discard(work)
+                work.mkdir()
+                _write(work / ABOUT, json.dumps(about))
         except OSError as error:
             raise UsageError(f"cannot write to {work}: {error.strerror}: choose another --out") from error
         undo.pop_all()
-    with _claimed(work / ABOUT, out):
+    with _claimed(work, out):
         yield work
-        shutil.rmtree(work)
+        discard(work)
+
+
+def discard(work: Path) -> None:
+    """Remove a folder of work files, at once: killed on the way, it leaves none that looks unfinished."""
+    removed = work.with_name(REMOVED)
+    if removed.exists():
+        shutil.rmtree(removed)
+    work.rename(removed)
+    shutil.rmtree(removed)
+
+
+def _write(path: Path, text: str) -> None:
+    """The whole of it, or nothing."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
 
 
 @contextmanager
-def _claimed(file: Path, out: Path) -> Iterator[None]:
-    with file.open("rb") as opened:
+def _claimed(work: Path, out: Path) -> Iterator[None]:
+    opened = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
+    try:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UsageError(f"{out}: another replay is at work there: choose another --out") from None
         yield
+    finally:
+        os.close(opened)
 
 
 def _check(out: Path, found: Mapping[str, Any] | None, about: Mapping[str, Any]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from streammon.settings import Settings
 
 # A commit follows from what was counted, not from the time of day. A closed window takes the room of many events.
 WINDOW = 100  # events
+OBJECTS = 500_000  # that are made between two collections
 COMMITS = CommitPolicy(interval=250_000, least=250_000, snapshot_interval=1e18, snapshot_events=10_000_000)
 
 Reached = Callable[[int, int | None], None]
@@ -54,7 +56,7 @@ def work(job: Job, reached: Reached, stopping: Callable[[], bool]) -> bool:
         closing(WorkFiles(job.directory, plan.topic, job.partitions, job.journal, framed)) as files,
     ):
         counted = Counted(files.counts, reached)
-        Runner(
+        runner = Runner(
             plan=plan,
             baselines=baselines,
             source=source,
@@ -70,10 +72,27 @@ def work(job: Job, reached: Reached, stopping: Callable[[], bool]) -> bool:
             keeps_late=settings.topics.late is not None,
             publishes=published_since(job.since) if job.since else None,
             observer=counted,
-        ).run(stopping)
+        )
+        with rare_collections():
+            runner.run(stopping)
         if source.finished():
             files.finish()
         return source.finished()
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Closed windows are hundreds of thousands of tuples and no cycles: looking through them again and again for cycles
+    takes a quarter of a replay. What is there before (torch, for one) is looked through once, at the end.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(OBJECTS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def published_since(since: Mapping[int, int]) -> Callable[[Header], bool]:

@@ -17,8 +17,14 @@ UNITS = {"d": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_00
 LONGEST = timedelta(days=36_500)  # sums of times and durations stay far inside 64 bits of microseconds
 MICROSECOND = timedelta(microseconds=1)
 
-_DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) ?(d|h|m|s|ms|us)")
-_WINDOW = re.compile(r"(?P<size>.+?)(?:\s+every\s+(?P<slide>.+?))?(?:\s+offset\s+(?P<sign>-?)(?P<offset>.+?))?")
+WINDOW = "SIZE [every SLIDE] [offset DURATION], such as 5m every 1m"  # how one is written
+
+_NUMBER, _UNIT = r"[0-9]{1,18}(?:\.[0-9]{1,6})?", r"d|h|m|s|ms|us"
+_DURATION = re.compile(rf"({_NUMBER}) ?({_UNIT})")
+_LENGTH = rf"{_NUMBER} ?(?:{_UNIT})(?!\w)"
+_WINDOW = re.compile(
+    rf"(?P<size>{_LENGTH})(?:\s+every\s+(?P<slide>{_LENGTH}))?(?:\s+offset\s+(?P<sign>-?)(?P<offset>{_LENGTH}))?"
+)
 
 
 def microseconds(duration: timedelta) -> int:
@@ -70,14 +76,18 @@ def parse_window(value: Any) -> WindowSpec:
     if isinstance(value, WindowSpec):
         return value
     if not isinstance(value, str):
-        raise ValueError("should be a window such as 1m or 1h (the unit is needed)")
-    match = _WINDOW.fullmatch(value.strip())
-    if match is None:
-        raise ValueError("should be a window such as 1m, 1h every 5m, or 1d offset -2h")
+        raise ValueError(f"should be {WINDOW}")
+    text = value.strip()
+    match = _WINDOW.match(text)
+    rest = text[match.end() :].strip() if match else text
+    if match is None or rest:
+        raise ValueError(f"{rest[:80]!r} is not understood: should be {WINDOW}")
     size = microseconds(parse_duration(match["size"]))
     slide = size if match["slide"] is None else microseconds(parse_duration(match["slide"]))
-    if size == 0 or slide == 0:
+    if size == 0:
         raise ValueError("a window should be longer than 0s")
+    if slide == 0:
+        raise ValueError(f"every {match['slide']}: the slide of a window should be longer than 0s")
     offset = microseconds(parse_duration(match["offset"] or 0))
     return WindowSpec(size, slide, (-offset if match["sign"] else offset) % slide)
 

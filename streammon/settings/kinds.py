@@ -24,6 +24,18 @@ def _printable(text: str) -> str:
     return text
 
 
+def _pattern(text: str) -> str:
+    if "[" in re.sub(r"\[!?+\]?+[^]]*\]", "", text):  # fnmatch would take it for the character
+        raise ValueError("has a [ without its ]: write [[] for the character itself")
+    return text
+
+
+def _model_pattern(text: str) -> str:
+    if text == "[*]":
+        raise ValueError("[*] means a roll-up, and none goes over models: name a model, or write * for each of them")
+    return text
+
+
 def _topic(name: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) is None or name in (".", ".."):
         raise ValueError("should be a topic's name: letters, digits, dot, underscore, minus, at most 249")
@@ -98,6 +110,8 @@ def is_loopback(address: str) -> bool:
 
 OneOrMany = BeforeValidator(_one_or_many)  # a lone value for a list of one
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+Pattern = Annotated[Text, AfterValidator(_pattern)]  # of a shell
+ModelPattern = Annotated[Pattern, AfterValidator(_model_pattern)]
 Names = Annotated[tuple[Text, ...], AfterValidator(distinct)]
 Features = Annotated[Names, BeforeValidator(_names)]
 Topic = Annotated[str, AfterValidator(_topic)]

@@ -49,7 +49,7 @@ class Topics(Section):
 class Model(Section):
     """Dimensions of the models that match, for those without a baseline."""
 
-    match: Text
+    match: kinds.ModelPattern
     features: kinds.Features = ()
     classes: kinds.Names = ()
     embedding: kinds.Dimension = 0

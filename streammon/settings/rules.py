@@ -52,6 +52,7 @@ SPELLINGS: Mapping[Any, Any] = {  # type of a rule's field: how it is written
     float: kinds.Number,
     type(None): None,
 }
+PATTERNS = {"model": kinds.ModelPattern, "version": kinds.Pattern, "lane": kinds.Pattern, "feature": kinds.Pattern}
 
 
 def spelling(hint: Any) -> Any:
@@ -76,7 +77,7 @@ def section(kind: type[Rule]) -> type[BaseModel]:
     keys: dict[str, Any] = {"kind": (str, kind.kind)}
     for field in fields(kind):
         default = THE_ONLY_WINDOW if field.name == "window" else ... if field.default is MISSING else field.default
-        keys[field.name] = (spelling(hints[field.name]), default)
+        keys[field.name] = (PATTERNS.get(field.name) or spelling(hints[field.name]), default)
     return create_model(kind.__name__, __base__=Section, **keys)
 
 

@@ -29,9 +29,9 @@ class WindowKeys(Section):
     """A window, and the series that it is for, by shell patterns."""
 
     window: kinds.Window
-    model: kinds.Text = "*"
-    version: kinds.Text = "*"
-    lane: kinds.Text = "*"
+    model: kinds.ModelPattern = "*"
+    version: kinds.Pattern = "*"
+    lane: kinds.Pattern = "*"
 
     @model_validator(mode="before")
     @classmethod
@@ -88,8 +88,11 @@ def not_rolled_up(version: str, lane: str, rollups: tuple[Rollup, ...]) -> Itera
         (True, True): Rollup.MODEL,
     }.get((version == ROLLED_UP, lane == ROLLED_UP))
     if needed is not None and needed not in rollups:
-        key = "lane" if lane == ROLLED_UP else "version"
-        yield (key,), f"{ROLLED_UP} means a roll-up that is not made: add {needed} to rollups"
+        key, other = ("lane", "version") if lane == ROLLED_UP else ("version", "lane")
+        way_out = f"add {needed} to rollups"
+        if needed is not Rollup.MODEL and Rollup.MODEL in rollups:
+            way_out += f', or write {other}: "{ROLLED_UP}" too'
+        yield (key,), f"{ROLLED_UP} means a roll-up that is not made: {way_out}"
 
 
 def covers(windows: tuple[WindowKeys, ...], rule: Rule) -> bool:

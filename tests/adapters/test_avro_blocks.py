@@ -1,4 +1,4 @@
-"""Datums that lie end to end, as in container files, to columns that are not those of events."""
+"""Datums that lie end to end, as in container files: where each begins."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 from streammon.adapters.avro.blocks import ColumnDecoder
 from streammon.adapters.avro.columns import ColumnSet
 from streammon.adapters.avro.schema import load_schema
-from streammon.core.errors import Code
-from tests.adapters.avro_cases import array, encode, expected_row, nullable, python_row, record, same
+from tests.adapters.avro_cases import array, encode, nullable, record
 
 ENVELOPE = record(
     {
@@ -25,11 +24,7 @@ ENVELOPE = record(
     },
     "Envelope",
 )
-ENVELOPE_COLUMNS = ColumnSet(
-    ints=("partition", "offset", "timestamp"),
-    strings=("topic", "key", "value", "timestamp_type"),
-    binary=frozenset({"key", "value"}),
-)
+COLUMNS = ColumnSet(ints=("partition", "offset", "timestamp"), strings=("topic",))
 
 
 def envelopes(count: int) -> list[dict[str, Any]]:
@@ -48,36 +43,23 @@ def envelopes(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_block_of_datums_end_to_end() -> None:
-    values = envelopes(7)
-    data = b"".join(encode(ENVELOPE, value) for value in values)
+def test_bounds_of_datums_end_to_end() -> None:
+    """Of as many as are asked for, within other bytes."""
+    parts = [encode(ENVELOPE, value) for value in envelopes(7)]
+    data = b"".join(parts)
     buffer = np.frombuffer(b"\x00" * 5 + data + b"sync", np.uint8)
-    decoder = ColumnDecoder([load_schema(ENVELOPE)], ENVELOPE_COLUMNS)
-    block = decoder.decode_block(buffer, 5, 5 + len(data), 7)
-    assert (block.rows, block.code, block.position) == (7, Code.OK, 5 + len(data))
-    for row, value in enumerate(values):
-        assert same(
-            python_row(ENVELOPE_COLUMNS, block.buffer, block.columns, row), expected_row(ENVELOPE_COLUMNS, value)
-        )
+    decoder = ColumnDecoder([load_schema(ENVELOPE)], COLUMNS)
+    for count in range(8):
+        expected = [5, *(5 + np.cumsum([len(part) for part in parts[:count]], dtype=np.int64)).tolist()]
+        assert decoder.bounds(buffer, 5, 5 + len(data), count).tolist() == expected
 
 
-def test_block_that_goes_wrong_keeps_the_rows_before() -> None:
+def test_bounds_end_at_the_datum_that_goes_wrong() -> None:
+    """Whether it is cut, or there are fewer than were promised."""
     parts = [encode(ENVELOPE, value) for value in envelopes(7)]
     data = b"".join(parts)
     buffer = np.frombuffer(data, np.uint8)
-    decoder = ColumnDecoder([load_schema(ENVELOPE)], ENVELOPE_COLUMNS)
-    short = decoder.decode_block(buffer, 0, len(data) - 1, 7)
-    assert (short.rows, short.code) == (6, Code.TRUNCATED)
-    assert decoder.failed_path(short.columns) == "headers"
-    assert decoder.decode_block(buffer, 0, len(data), 8).code == Code.TRUNCATED
-    partly = decoder.decode_block(buffer, 0, len(data), 3)
-    assert (partly.rows, partly.position) == (3, len(b"".join(parts[:3])))
-
-
-def test_block_of_no_datums_and_of_more_than_its_bytes_can_hold() -> None:
-    """A count of 2^60 is refused before there is room made for it."""
-    decoder = ColumnDecoder([load_schema(ENVELOPE)], ENVELOPE_COLUMNS)
-    buffer = np.zeros(16, np.uint8)
-    assert decoder.decode_block(buffer, 4, 16, 0)[2:] == (0, Code.OK, 4)
-    assert decoder.decode_block(buffer, 4, 16, 2**60)[2:] == (0, Code.TRUNCATED, 4)
-    assert decoder.decode_block(buffer, 4, 16, -1)[2:] == (0, Code.RANGE, 4)
+    decoder = ColumnDecoder([load_schema(ENVELOPE)], COLUMNS)
+    ends = np.cumsum([0, *(len(part) for part in parts)]).tolist()
+    assert decoder.bounds(buffer, 0, len(data) - 1, 7).tolist() == ends[:-1]
+    assert decoder.bounds(buffer, 0, len(data), 8).tolist() == ends

@@ -160,7 +160,7 @@ def test_a_load_counts_alerts_by_action_and_week() -> None:
 
 
 def test_the_policy_that_judged_changes_nothing() -> None:
-    """Over its own metric events: every alert is the same; a week is counted from the first window to the last."""
+    """Over its own metric events: every alert is the same; weeks are of what windows cover."""
     metrics = windows(3)
     policy = Policy(RULES)
     mine = [replace(event, policy_hash=policy.hash) for event in metrics]
@@ -169,7 +169,8 @@ def test_the_policy_that_judged_changes_nothing() -> None:
     assert {change.kind for change in found.changes} == {Kind.SAME}
     assert found.live == found.other
     assert not found.foreign
-    assert found.weeks == (max(event.end for event in mine) - min(event.start for event in mine)) / WEEK
+    covered = {minute for event in mine for minute in range(event.start, event.end, MINUTE)}
+    assert found.weeks == len(covered) * MINUTE / WEEK
     assert study(run, Policy(RULES[:1]), policy, []).foreign  # not the hash that is in the events
 
 

@@ -147,14 +147,13 @@ def by_minutes(
     one: Rule, incidents: Sequence[Incident], found: Sequence[Episode], windows: Sequence[MetricEvent]
 ) -> tuple[int, int, int, int, int, int, list[int], list[int]]:
     theirs = [e for e in found if e.first.rule_id == one.id]
-    everything = [minutes(w.start, w.end) for w in windows]
-    measured = set(range(min(map(min, everything)), max(map(max, everything)) + 1))
     hits, opened, missed, delays, counted = 0, 0, 0, [], []
     for incident in incidents:
         watched = one.model in ("*", incident.model) and (
             one.lane in ("*", "[*]", incident.lane) or incident.lane == "*"
         )
-        if not watched or incident.rule not in (None, one.id) or not measured & during(incident):
+        measured = any(there(incident, w.series) and minutes(w.start, w.end) & during(incident) for w in windows)
+        if not watched or incident.rule not in (None, one.id) or not measured:
             continue
         finders = [e for e in theirs if there(incident, e.first.series) and run(e.first) & during(incident)]
         if finders:
@@ -237,6 +236,35 @@ def test_an_incident_outside_of_what_was_measured_is_nobodys() -> None:
     card = scored([*outside, INCIDENT], [], WINDOWS, [RULES[0]])
     assert only(card) == (0, 0, 1, 0)
     assert [(one.measured, one.unmatched) for one in card.incidents] == [(False, False), (False, False), (True, True)]
+
+
+def test_an_incident_in_a_stretch_without_windows_is_nobodys() -> None:
+    """Or of a model or lane that has none, whatever there is of others at that time."""
+    other = [metric(Series("b", "v1", "prod"), at, []) for at in range(60)]
+    holes = [*WINDOWS[:20], *WINDOWS[22:], *other]
+    strange = [replace(INCIDENT, model="c"), replace(INCIDENT, lane="canary")]
+    card = scored([INCIDENT, *strange, replace(INCIDENT, model="b")], [], holes, [RULES[0]])
+    assert only(card) == (0, 0, 1, 0)
+    assert [one.measured for one in card.incidents] == [False, False, False, True]
+
+
+def test_weeks_are_of_what_windows_cover() -> None:
+    """A quarter of an hour of traffic, and a lane of a batch that is 20 hours back; windows overlap, in any order."""
+    back = Series("a", "v1", "batch")
+    windows = [metric(PROD, at, [], spec) for at in range(15) for spec in (ONE, SLIDING)]
+    windows += [metric(back, at - 1200, [], SLIDING) for at in (9, 5, 0, 1)]
+    for seed in range(20):
+        random.Random(seed).shuffle(windows)
+        covered = set[int]().union(*(minutes(window.start, window.end) for window in windows))
+        assert scored([], [], windows).weeks == len(covered) / WEEK
+    assert 15 < len(covered) < 60
+
+
+def test_an_incident_of_an_unknown_rule_is_said_to_be() -> None:
+    """Known is what the policy has, and what an alert names."""
+    named = [replace(INCIDENT, rule=rule) for rule in (None, "all", "stranger", "slwo")]
+    card = scored(named, [replace(fired(30), rule_id="stranger")], WINDOWS, [RULES[0]])
+    assert [one.rule_known for one in card.incidents] == [True, True, True, False]
 
 
 def test_a_rule_that_the_policy_does_not_have_is_listed_behind_it() -> None:

@@ -73,5 +73,6 @@ def test_places(topics: Topics) -> None:
     assert read(topics, name, "1970-01-01T00:16:40.070Z", "1970-01-01T00:16:40.098Z") == {0: [10, 12], 1: [11, 13]}
     spans = find({"bootstrap.servers": topics.bootstrap}, name, "5", "8")
     assert [tuple(span) for span in spans.values()] == [(5, 8, 3, 1_000_070_000), (5, 8, 3, 1_000_077_000)]
-    with pytest.raises(UsageError, match="holds no records from 5000 to now"):
-        find({"bootstrap.servers": topics.bootstrap}, name, "5000", "now")
+    for start, end in (("5000", "now"), ("now", "now"), ("beginning", "beginning"), ("now", "beginning")):
+        with pytest.raises(UsageError, match=f"holds no records from {start} to {end}"):
+            find({"bootstrap.servers": topics.bootstrap}, name, start, end)

@@ -125,6 +125,7 @@ def test_a_replay_tries_another_policy_and_known_incidents(
         ("--policy {folder}/nowhere.yaml", "nowhere.yaml: cannot be read (No such file"),
         ("--incidents {folder}/other.yaml", "other.yaml: not JSON"),
         ("--compare {folder}/nowhere", "there is no directory {folder}/nowhere"),
+        ("--compare {folder}/other.yaml", "{folder}/other.yaml is a file: name the directory"),
         ("--compare {folder}", "{folder}: there is no metrics.avro in it"),
         ("--compare x --tolerance 1e-9x", "--tolerance: '1e-9x' is not a number from 0 to less than 1"),
     ],
@@ -177,11 +178,27 @@ def test_backtest_needs_no_replay_and_no_settings(command: Command, tmp_path: Pa
     unmatched = "found by no rule: other in digits-0/canary from 2026-01-31T11:03:00Z to 2026-01-31T11:04:00Z"
     assert said.out.splitlines().count(unmatched) == 2
     assert "outside of what was measured: later in digits-0/canary from 2026-01-31T12:30:00Z" in said.out
+    assert said.out.endswith(
+        "the policy in force was not named (--config FILE): of its rules only those with alerts are listed\n"
+    )
     values: dict[str, Any] = json.loads(command(*asked, "--json").out)
     (change,) = [one for one in values["policy"]["changes"] if one["change"] == "later"]
     assert (change["rule"], change["shift"], change["live"]["opened_at"]) == ("slow", 2 * MINUTE, START + 32 * MINUTE)
     (score,) = [one for one in values["scorecard"]["other"]["rules"] if one["rule"] == "slow"]
     assert (score["median_delay"], score["worst_windows"], score["clean_time"]) == (4 * MINUTE, 4, 94 * MINUTE)
+
+
+def test_an_incident_that_names_no_rule_of_the_policy_is_told(command: Command, tmp_path: Path) -> None:
+    """A slip in its rule's id: no rule is asked about it, which is not the same as missed."""
+    folder = write(tmp_path / "run", *drifted(60))
+    (tmp_path / "policy.yaml").write_text("rules:\n  - {id: slow, measurement: latency.p95, above: 35}\n")
+    known = tmp_path / "known.json"
+    there = Incident(model="digits-0", lane="canary", start=START, end=START + MINUTE, rule="slwo")
+    incidents.write(known, [there])
+    said = command("backtest", "--from", folder, "--policy", tmp_path / "policy.yaml", "--incidents", known)
+    place = "incident in digits-0/canary from 2026-01-31T11:00:00Z to 2026-01-31T11:01:00Z"
+    assert said.out.splitlines().count(f"names a rule that is not known here, slwo: {place}") == 2
+    assert "found by no rule" not in said.out
 
 
 def test_backtest_wants_a_question(command: Command, runs: Runs) -> None:

@@ -159,4 +159,8 @@ def test_from_topics_to_a_replay_that_equals_live(
     found = json.loads(command(*of_topic, *part, "--json").out)
     assert (found["events"], found["metrics"], found["journal"], found["comparable"]) == (7_000, 0, None, False)
     assert found["why_not_comparable"].startswith("it begins in the middle and ends before a window")
-    assert command(*of_topic, "--from", "noon", "--out", tmp_path / "x").err.startswith("streammon: --from noon: give ")
+    misspelt = command(*of_topic, "--out", tmp_path / "x", "--compare", "strait").err
+    assert misspelt.startswith(
+        "streammon: --compare: strait is no directory here, so taken as a topic: there is no topic"
+    )
+    assert not (tmp_path / "x").exists()

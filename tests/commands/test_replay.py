@@ -15,6 +15,7 @@ from streammon import replay
 from streammon.adapters.envelopes import Envelope, EnvelopeWriter, read_envelopes
 from streammon.adapters.files import read_outputs
 from streammon.core.commit import CommitPolicy
+from streammon.core.errors import UsageError
 from streammon.core.outputs import MetricEvent
 from streammon.settings import load
 from tests.commands.conftest import END, Command, Files, finish, spawn
@@ -169,6 +170,44 @@ def test_ctrl_c_leaves_something_to_go_on_with(
     assert_refused(command(*arguments, "--resume"), f"{out}: there is no unfinished replay to go on with")
 
 
+def test_work_of_which_nobody_knows_what_it_is_about_is_removed(
+    config: Path, recording: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Killed while it was removing what other settings had left, a replay leaves nothing that the next one adopts."""
+    settings = load(config, {"allowed_lateness": "1m"})
+    log = replay.of_files([recording], settings)
+
+    def dies(done: int, total: int, reached: int | None) -> None:
+        if done > 10_000:
+            raise Crash
+
+    with pytest.raises(Crash):
+        replay.run(settings, log, tmp_path, jobs=1, progress=dies, commits=SMALL)
+    assert list(tmp_path.glob(".work/partition-*.sqlite"))
+    (tmp_path / ".work" / "about.json").unlink()
+    (tmp_path / ".work-removed").mkdir()
+    settings = load(config, {})
+    replay.run(settings, replay.of_files([recording], settings), tmp_path, jobs=1)
+    assert outputs(tmp_path) == whole
+
+
+def test_two_at_once(config: Path, recording: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
+    """The second is refused, whether it would begin anew or go on, and the first does not notice."""
+    settings = load(config, {})
+    log = replay.of_files([recording], settings)
+    refused: list[str] = []
+
+    def second(done: int, total: int, reached: int | None) -> None:
+        for resume in (False, True) if not refused else ():
+            with pytest.raises(UsageError, match="another replay is at work there") as told:
+                replay.run(settings, log, tmp_path, jobs=1, resume=resume)
+            refused.append(str(told.value))
+
+    replay.run(settings, log, tmp_path, jobs=1, progress=second)
+    assert len(refused) == 2
+    assert outputs(tmp_path) == whole
+
+
 def test_one_that_begins_in_the_middle_warms_up(
     command: Command, config: Path, stream: list[Envelope], tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
@@ -245,12 +284,30 @@ def test_a_file_that_was_forgotten(command: Command, config: Path, stream: list[
     assert why.endswith(f"lie in no file (between {paths[0]} and {paths[1]})")
 
 
+def test_a_comparison_that_cannot_be_made_is_refused_before_the_work(
+    command: Command, config: Path, stream: list[Envelope], tmp_path: Path
+) -> None:
+    """With itself; of files with a hole."""
+    paths = [written(tmp_path / "a.avro", stream[:5_000]), written(tmp_path / "c.avro", stream[9_000:])]
+    other, out = tmp_path / "other", tmp_path / "out"
+    assert command("replay", "--config", config, "--from", paths[0], "--out", other).code == 0
+    arguments = ("replay", "--config", config, "--from", *paths, "--out")
+    assert_refused(
+        command(*arguments, out, "--compare", other), "out cannot be compared: offsets", "leave --compare out"
+    )
+    assert not out.exists()
+    same = other / ".." / "other"
+    assert_refused(command(*arguments, other, "--replace", "--compare", same), f"{same} is what --out writes")
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
         ((), "--from: name recorded files, or a --topic"),
         (("--from", "a", "--to", "5"), "--to goes with --topic"),
         (("--topic", "t", "--from", "a", "b"), "--from is one place: beginning, an offset, or a time"),
+        (("--topic", "t", "--from", "noon"), "--from noon: give beginning, now, an offset, or a time such as"),
+        (("--topic", "t", "--to", "later"), "--to later: give beginning, now, an offset, or a time such as"),
         (("--topic", "t", "--journal", "j.avro"), "the journal is the one of the settings"),
         (("--from", "a", "--resume", "--replace"), "give one of them"),
         (("--from", "a", "--out", "streammon-metrics"), "is a live topic: a replay writes files"),

@@ -126,7 +126,7 @@ def test_record_overwrites_nothing(command: Command, files: Files) -> None:
     [
         ("windows: [1m\n", ":2: expected ',' or ']'"),
         ("windows: [1m]\ntopic: x\n", ":2: topic: unknown key; did you mean topics?"),
-        ("windows: [1x]\n", ":1: windows[0]: should be a duration such as"),
+        ("windows: [1x]\n", ":1: windows[0]: '1x' is not understood: should be SIZE [every SLIDE]"),
         ("- 1m\n", ":1: should be a mapping"),
         ("input: {schemas: nowhere.avsc}\n", ":1: input.schemas[0]: there is no file"),
         ("input: {schemas: streammon.yaml}\n", "is not JSON, which an Avro schema is"),

@@ -27,6 +27,8 @@ _KEY = re.compile(r"(?P<indent> *)(?:# (?P<out> *))?(?P<item>- )?(?P<key>[\w.]+)
 _TYPES: tuple[tuple[Any, str], ...] = (  # how a type of the settings is called; first match, by identity
     (str, "text"),
     (kinds.Text, "text"),
+    (kinds.Pattern, "text"),
+    (kinds.ModelPattern, "text"),
     (kinds.Topic, "topic"),
     (kinds.Count, "whole number, 1 or more"),
     (kinds.Natural, "whole number, 0 or more"),

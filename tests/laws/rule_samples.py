@@ -50,7 +50,9 @@ class Band(Rule):
 
 every_kind = pytest.mark.parametrize("kind", [*RULES.values(), Band], ids=lambda kind: kind.kind)
 
-TEXT = st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), min_size=1, max_size=9)
+TEXT = st.text(  # without the [ of a pattern: one that is not closed is refused
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="[") | st.just(" "), min_size=1, max_size=9
+)
 VALUES: Mapping[Any, SearchStrategy[Any]] = {
     base.Name: st.sampled_from(tuple(MEASUREMENTS)),
     base.WindowText: st.integers(1, microseconds(LONGEST)).map(lambda size: WindowSpec(size, size).text),

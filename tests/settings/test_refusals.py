@@ -68,11 +68,11 @@ REFUSALS = {  # file: what is said
     "windows:\n- 1ms\n- 60m every 30m": (
         "FILE:3: windows[1]: 1h every 30m would have 3600000 panes of 0.001 s, more than limits.panes_per_window ("
     ),
-    "windows: [5]": "FILE:1: windows[0]: should be a window such as 1m or 1h (the unit is needed)",
-    "windows: [1m offset 1]": "FILE:1: windows[0]: should be a duration such as ",
+    "windows: [5]": "FILE:1: windows[0]: should be SIZE [every SLIDE] [offset DURATION], such as 5m every 1m",
+    "windows: [1m offset 1]": "FILE:1: windows[0]: 'offset 1' is not understood: should be SIZE ",
     "windows:\n- 1m\n- window: 1h\n  modle: a": "FILE:4: windows[1].modle: unknown key; did you mean model?",
     "windows:\n- 1m\n- {model: a}": "FILE:3: windows[1].window: is required, and missing",
-    "windows:\n- window: soon": "FILE:2: windows[0].window: should be a duration such as ",
+    "windows:\n- window: soon": "FILE:2: windows[0].window: 'soon' is not understood: should be SIZE ",
     "windows:\n- window: 1m\n  lane: '[*]'": (
         "FILE:3: windows[0].lane: [*] means a roll-up that is not made: add lanes to rollups"
     ),
@@ -81,6 +81,24 @@ REFUSALS = {  # file: what is said
     ),
     "rollups: [lanes, versions]\nwindows: {window: 1m, version: '[*]', lane: '[*]'}": (
         "FILE:2: windows[0].lane: [*] means a roll-up that is not made: add model to rollups"
+    ),
+    "rollups: model\nwindows: {window: 1m, lane: '[*]'}": (
+        "FILE:2: windows[0].lane: [*] means a roll-up that is not made: "
+        'add lanes to rollups, or write version: "[*]" too'
+    ),
+    "rollups: [model, lanes]\nwindows: {window: 1m, version: '[*]'}": (
+        "FILE:2: windows[0].version: [*] means a roll-up that is not made: "
+        'add versions to rollups, or write lane: "[*]" too'
+    ),
+    "windows: {window: 1m, model: '[*]'}": "FILE:1: windows[0].model: [*] means a roll-up, and none goes over models: ",
+    "models: [{match: '[*]'}]": "FILE:1: models[0].match: [*] means a roll-up, and none goes over models: ",
+    "models: [{match: 'fraud-[ab'}]": "FILE:1: models[0].match: has a [ without its ]: write [[] for the character",
+    "windows: [{window: 1m, lane: '[!]prod'}]": "FILE:1: windows[0].lane: has a [ without its ]: ",
+    "rules: [{id: a, measurement: latency.p95, above: 1, model: '[*]'}]": (
+        "FILE:1: rules[0].model: [*] means a roll-up, and none goes over models: "
+    ),
+    "rules: [{id: a, measurement: feature.psi, above: 1, feature: '[[]x['}]": (
+        "FILE:1: rules[0].feature: has a [ without its ]: "
     ),
     "rollups: lane": "FILE:1: rollups[0]: should be 'lanes', 'versions' or 'model'",
     "rollups: [lanes, model, lanes]": "FILE:1: rollups[2]: is named twice: keep one",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,6 @@ from streammon.adapters.avro.program import compile_program, refusal
 from streammon.adapters.avro.schema import AvroSchema
 from streammon.adapters.avro.wants import FieldMapping, wanted
 from streammon.core.errors import Code, UsageError
-
-
-class Block(NamedTuple):
-    """Datums that lay end to end. Rows from `rows` on are undefined."""
-
-    buffer: NDArray[np.uint8]  # what strings point into
-    columns: Columns
-    rows: int  # decoded
-    code: Code  # why decoding stopped, OK where it did not
-    position: int  # behind the last datum, or at the value that could not be read
 
 
 class ColumnDecoder:
@@ -80,20 +70,6 @@ class ColumnDecoder:
         strings = self._with_constants(buffer)
         self._decode(strings, len(buffer), schema, start, end, False, code, columns)
         return strings, columns
-
-    def decode_block(self, buffer: NDArray[np.uint8], start: int, end: int, count: int) -> Block:
-        """Decode `count` datums of the first schema that lie end to end in buffer[start:end]."""
-        if not 0 <= count <= (end - start) // max(self.programs[0].least, 1):  # before making room for rows
-            return Block(buffer, self._allocate(0, 0), 0, Code.TRUNCATED if count > 0 else Code.RANGE, start)
-        columns = self._allocate(count, end - start)
-        code, schema = np.zeros(count, np.uint8), np.zeros(count, np.int64)
-        bounds = np.array([start]), np.array([end])
-        strings = self._with_constants(buffer)
-        position = self._decode(strings, len(buffer), schema, *bounds, True, code, columns) if count else start
-        if not code.any():
-            return Block(strings, columns, count, Code.OK, position)
-        rows = int(np.argmax(code > 0))
-        return Block(strings, columns, rows, Code(int(code[rows])), int(columns.state[ops.FAILED_AT]))
 
     def bounds(self, buffer: NDArray[np.uint8], start: int, end: int, count: int) -> NDArray[np.int64]:
         """[count + 1] where each of `count` datums that lie end to end in buffer[start:end] begins, and the last ends.

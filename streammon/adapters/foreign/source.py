@@ -50,7 +50,6 @@ class ForeignSource:
     wrong rather than the rows.
     """
 
-    comparable = False
     why_not_comparable = "rows of a file have no partition, offset and timestamp of a record"
 
     def __init__(self, files: Sequence[File], topic: str) -> None:

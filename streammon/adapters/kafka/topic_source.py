@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -26,27 +25,35 @@ MAX_BATCH = 10_000  # records
 BEGINNING, NOW = "beginning", "now"
 
 
+def check_place(text: str, name: str) -> None:
+    """UsageError where it is no place in a topic; `name`: the option that says it."""
+    if text in {BEGINNING, NOW} or (text.isascii() and text.isdigit()):
+        return
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        known = f"{BEGINNING}, {NOW}, an offset, or a time such as 2026-01-31T12:00:00Z"
+        raise UsageError(f"{name} {text}: give {known}") from None
+
+
 def find(options: Mapping[str, Any], topic: str, start: str, end: str) -> dict[int, Span]:
-    """The stretch of each partition from `start` (beginning, an offset, or a time) to `end` (now, or the same), as the
-    topic is now. UsageError where that holds nothing.
+    """The stretch of each partition from `start` to `end` (beginning, now, an offset, or a time), as the topic is now.
+
+    UsageError where that holds nothing.
     """
+    check_place(start, "--from")
+    check_place(end, "--to")
     found: dict[int, tuple[int, int]] = {}
 
-    def place(
-        text: str, name: str, bounds: Mapping[int, tuple[int, int]], default: Mapping[int, int]
-    ) -> dict[int, int]:
+    def place(text: str, bounds: Mapping[int, tuple[int, int]]) -> dict[int, int]:
         if text in {BEGINNING, NOW}:
-            return dict(default)
-        if text.isascii() and text.isdigit():
+            return {p: low if text == BEGINNING else high for p, (low, high) in bounds.items()}
+        if text.isdigit():
             return dict.fromkeys(bounds, int(text))
-        with suppress(ValueError):
-            datetime.fromisoformat(text)
-            return Admin(options).starts(topic, text)(list(bounds))
-        raise UsageError(f"{name} {text}: give {BEGINNING}, {NOW}, an offset, or a time such as 2026-01-31T12:00:00Z")
+        return Admin(options).starts(topic, text)(list(bounds))
 
     def first(bounds: Mapping[int, tuple[int, int]]) -> dict[int, int]:
-        lows = place(start, "--from", bounds, {p: low for p, (low, _) in bounds.items()})
-        highs = place(end, "--to", bounds, {p: high for p, (_, high) in bounds.items()})
+        lows, highs = place(start, bounds), place(end, bounds)
         for p, (low, high) in bounds.items():
             begin, stop = min(max(low, lows[p]), high), min(high, highs[p])
             if begin < stop:

@@ -69,5 +69,6 @@ def fold(terms: Tensor) -> Tensor:
     """
     while (width := terms.shape[-1]) > 1:
         half = (width + 1) // 2
-        terms = terms[..., :half] + pad(terms[..., half:], (0, 2 * half - width))
+        rest = terms[..., half:]
+        terms = terms[..., :half] + (pad(rest, (0, 1)) if width % 2 else rest)
     return terms.squeeze(-1)
